@@ -1,0 +1,3 @@
+module github.com/throughline/throughline/apps/articles
+
+go 1.26.0

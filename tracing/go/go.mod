@@ -1,0 +1,3 @@
+module github.com/throughline/throughline/tracing/go
+
+go 1.26.0
