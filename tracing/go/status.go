@@ -1,0 +1,74 @@
+package tracing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"runtime/debug"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Fail marks span as failed by err: status Error with err's message, and error.type. A nil err changes nothing, and a
+// cancellation ([context.Canceled]) neither: the caller went away, nothing was wrong here. No event is recorded,
+// because the same error passes through the spans of all its callers.
+func Fail(span trace.Span, err error) {
+	if err == nil || !span.IsRecording() || errors.Is(err, context.Canceled) {
+		return
+	}
+	span.SetStatus(codes.Error, err.Error())
+	span.SetAttributes(errorType(err))
+}
+
+// errorType is the attribute error.type of err: "timeout", what its method ErrorType says, or its type.
+func errorType(err error) attribute.KeyValue {
+	var named interface{ ErrorType() string }
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &named):
+		return semconv.ErrorType(err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.As(err, &timeout) && timeout.Timeout():
+		return semconv.ErrorTypeKey.String("timeout")
+	}
+	return semconv.ErrorType(rootCause(err))
+}
+
+// rootCause unwraps err while it is a single wrapper, because *url.Error, *net.OpError or *fmt.wrapError tell less
+// about the fault than what they hold.
+func rootCause(err error) error {
+	for range 32 {
+		u, ok := err.(interface{ Unwrap() error })
+		if !ok {
+			break
+		}
+		next := u.Unwrap()
+		if next == nil {
+			break
+		}
+		err = next
+	}
+	return err
+}
+
+// recordPanic marks span as failed by the panic value v, with the stack in an exception event, because a panic's stack
+// is seen nowhere else once it has passed. The caller panics on.
+func recordPanic(span trace.Span, v any) {
+	if !span.IsRecording() {
+		return
+	}
+	typ := reflect.TypeOf(v).String()
+	message := fmt.Sprint(v)
+	span.AddEvent(semconv.ExceptionEventName, trace.WithAttributes(
+		semconv.ExceptionType(typ),
+		semconv.ExceptionMessage(message),
+		semconv.ExceptionStacktrace(string(debug.Stack())),
+	))
+	span.SetStatus(codes.Error, "panic: "+message)
+	span.SetAttributes(semconv.ErrorTypeKey.String(typ))
+}
