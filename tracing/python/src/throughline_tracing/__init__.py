@@ -1,0 +1,51 @@
+"""Manual OpenTelemetry instrumentation that is hard to get wrong.
+
+`Trace` decorates functions, coroutines, generators and whole classes. It needs
+the OpenTelemetry API alone. What records and exports spans (`configure`,
+`OTLPProvider`) needs the extra ``otlp`` or ``grpc`` and is imported on first use.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from throughline_tracing._suppression import is_disabled, is_suppressed, suppress
+from throughline_tracing._threads import TracedExecutor, bind
+from throughline_tracing._trace import Trace
+from throughline_tracing._version import __version__
+
+if TYPE_CHECKING:
+    from throughline_tracing._provider import OTLPProvider, configure
+
+__all__ = [
+    "OTLPProvider",
+    "Trace",
+    "TracedExecutor",
+    "__version__",
+    "bind",
+    "configure",
+    "is_disabled",
+    "is_suppressed",
+    "suppress",
+]
+
+# Names that need the SDK, and the module each comes from.
+_LAZY = {
+    "OTLPProvider": "throughline_tracing._provider",
+    "configure": "throughline_tracing._provider",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs the SDK on first use."""
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the lazily imported names as well."""
+    return sorted({*globals(), *_LAZY})

@@ -1,0 +1,398 @@
+"""The wrappers around functions: one per kind of callable, chosen at decoration.
+
+Each wrapper is of the same kind as what it wraps (a coroutine function wraps a
+coroutine function, and so on), and does on the call path what a span needs and
+nothing else: one check that tracing is on, one that it is not suppressed, start,
+attach, call, detach, end. Tracing never raises into the traced code.
+
+Generators hold the context only while their body runs. Each step attaches the
+generator's own OpenTelemetry context, runs the body in the caller's task, keeps
+the context the body left, and restores the caller's; other context variables
+are never touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import os
+import types
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, cast
+
+from opentelemetry.trace import Link
+
+from throughline_tracing._arguments import (
+    compile_getter,
+    guarded,
+    redaction_for,
+    result_getter,
+    static_attributes,
+)
+from throughline_tracing._context import (
+    SPAN_KEY,
+    Context,
+    ForeignTokenError,
+    attach,
+    detach,
+    get_current,
+    get_current_span,
+    raw_detach,
+    with_value,
+)
+from throughline_tracing._errors import fail
+from throughline_tracing._spec import MARKER
+from throughline_tracing._suppression import SUPPRESS_KEY, suppress
+from throughline_tracing._tracers import logger, scope_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+
+    from opentelemetry.trace import Span, SpanKind
+    from opentelemetry.util.types import AttributeValue
+
+    from throughline_tracing._spec import Spec
+
+
+class Operation:
+    """What all calls of one traced function have in common, computed at decoration."""
+
+    __slots__ = ("attributes", "kind", "name", "read_args", "read_result", "root", "scope", "spec")
+
+    def __init__(self, fn: Callable[..., Any], spec: Spec, name: str, *, strict: bool) -> None:
+        module = getattr(fn, "__module__", None) or type(getattr(fn, "__self__", fn)).__module__
+        secret = redaction_for(spec.redact)
+        self.spec = spec
+        self.name = name if spec.name is None else spec.name
+        self.kind = spec.kind
+        self.root = spec.root
+        self.scope = scope_for(module, spec.tracer_provider)
+        self.attributes = {
+            "code.function.name": f"{module}.{name}",
+            **static_attributes(spec.attributes),
+        }
+        read = compile_getter(fn, spec.args, secret, strict=strict)
+        self.read_args = guarded(read, f"arguments of {name!r}") if read else None
+        result = result_getter(spec.record_return, secret)
+        self.read_result = guarded(result, f"result of {name!r}") if result else None
+
+    def start(
+        self,
+        start_span: Callable[..., Span],
+        parent: Context,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Span | None:
+        """Start the span of one call under `parent`; None if the call is not to be traced."""
+        try:
+            if self.root == "new":
+                span: Span | None = start_span(self.name, parent, self.kind, self.attributes)
+            else:
+                span = start_rooted(
+                    self.root, start_span, self.name, parent, self.kind, self.attributes
+                )
+            if self.read_args is not None and span is not None and span.is_recording():
+                span.set_attributes(self.read_args(args, kwargs))
+        except Exception:
+            logger.warning("starting span %r", self.name, exc_info=True)
+            return None
+        return span
+
+    def finish(self, span: Span, result: object) -> None:
+        """Record the result of a call that returned."""
+        try:
+            if self.read_result is not None and span.is_recording():
+                span.set_attributes(self.read_result(result))
+        except Exception:
+            logger.warning("recording the result of %r", self.name, exc_info=True)
+
+
+def start_rooted(
+    root: str,
+    start_span: Callable[..., Span],
+    name: str,
+    parent: Context,
+    kind: SpanKind,
+    attributes: Mapping[str, AttributeValue],
+) -> Span | None:
+    """Start a span under `parent` as the option ``root`` says; None if it is to be skipped."""
+    if root == "new":
+        return start_span(name, parent, kind, attributes)
+    current = get_current_span(parent).get_span_context()
+    if root == "skip":
+        return start_span(name, parent, kind, attributes) if current.is_valid else None
+    rootless = Context({key: value for key, value in parent.items() if key != SPAN_KEY})
+    links = [Link(current)] if current.is_valid else None
+    return start_span(name, rootless, kind, attributes, links)
+
+
+def end(span: Span) -> None:
+    """End `span`. Never raises: a span processor may."""
+    try:
+        span.end()
+    except Exception:
+        logger.warning("ending a span", exc_info=True)
+
+
+def switched_off(name: str) -> bool:
+    """Report whether the environment says that `name` (module.qualname) is not to be traced.
+
+    ``OTEL_SDK_DISABLED=true`` means all; ``THROUGHLINE_TRACE_INCLUDE`` and
+    ``THROUGHLINE_TRACE_EXCLUDE`` are comma-separated globs over names. Asked at
+    decoration, so that what is off costs nothing: it is not wrapped at all.
+    """
+    environ = os.environ
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return True
+    include = environ.get("THROUGHLINE_TRACE_INCLUDE")
+    if include and not _matches(name, include):
+        return True
+    exclude = environ.get("THROUGHLINE_TRACE_EXCLUDE")
+    return bool(exclude) and _matches(name, exclude or "")
+
+
+def _matches(name: str, patterns: str) -> bool:
+    return any(fnmatchcase(name, pattern.strip()) for pattern in patterns.split(","))
+
+
+def is_coroutine_function(fn: Callable[..., Any]) -> bool:
+    """Report whether calling `fn` gives a coroutine, by its code or by a mark set on it."""
+    if inspect.iscoroutinefunction(fn):
+        return True
+    mark = getattr(asyncio.coroutines, "_is_coroutine", None)  # before Python 3.12's own mark
+    return mark is not None and getattr(fn, "_is_coroutine", None) is mark
+
+
+def wrap_function(
+    fn: Callable[..., Any],
+    spec: Spec,
+    name: str | None = None,
+    *,
+    strict: bool = True,
+    call: Callable[..., Any] | None = None,
+) -> Callable[..., Any]:
+    """Return `fn` traced as `spec` says.
+
+    Args:
+        fn: Any callable; its kind decides the kind of the wrapper.
+        spec: The options.
+        name: Qualified name, if not `fn`'s own.
+        strict: Whether an argument name that `fn` does not have is a fault.
+        call: What the wrapper calls instead of `fn`, whose kind and looks it has.
+    """
+    qualname: str = name or getattr(fn, "__qualname__", None) or type(fn).__qualname__
+    if switched_off(f"{getattr(fn, '__module__', None)}.{qualname}") and call is None:
+        with contextlib.suppress(AttributeError, TypeError):  # a built-in takes no attributes
+            setattr(fn, MARKER, spec)
+        return fn
+    operation = None if spec.disabled else Operation(fn, spec, qualname, strict=strict)
+    target = fn if call is None else call
+    wrapper: Callable[..., Any]
+    if inspect.isasyncgenfunction(fn):
+        wrapper = _async_generator(target, operation)
+    elif is_coroutine_function(fn):
+        wrapper = _coroutine(target, operation) if operation else _disabled_coroutine(target)
+    elif inspect.isgeneratorfunction(fn):
+        wrapper = _generator(target, operation)
+        if fn.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE:
+            wrapper = types.coroutine(wrapper)
+    else:
+        wrapper = _function(target, operation) if operation else _disabled_function(target)
+    functools.update_wrapper(wrapper, fn)
+    if isinstance(fn, functools._lru_cache_wrapper):
+        for method in ("cache_info", "cache_clear", "cache_parameters"):
+            setattr(wrapper, method, getattr(fn, method))
+    setattr(wrapper, MARKER, spec)
+    return wrapper
+
+
+def _function(fn: Callable[..., Any], operation: Operation) -> Callable[..., Any]:
+    scope = operation.scope
+    holder = scope.holder
+    start = operation.start
+    spec = operation.spec
+    finish = operation.finish if operation.read_result is not None else None
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if holder._TRACER_PROVIDER is not scope.provider:
+            scope.refresh()
+        start_span = scope.start_span
+        if start_span is None:
+            return fn(*args, **kwargs)
+        parent = get_current()
+        if SUPPRESS_KEY in parent:
+            return fn(*args, **kwargs)
+        span = start(start_span, parent, args, kwargs)
+        if span is None:
+            return fn(*args, **kwargs)
+        token = attach(with_value(parent, SPAN_KEY, span))
+        try:
+            result = fn(*args, **kwargs)
+            if finish is not None:
+                finish(span, result)
+            return result
+        except BaseException as error:
+            fail(span, error, spec)
+            raise
+        finally:
+            try:
+                raw_detach(token)
+            except ForeignTokenError:
+                pass
+            end(span)
+
+    return wrapper
+
+
+def _coroutine(fn: Callable[..., Any], operation: Operation) -> Callable[..., Any]:
+    scope = operation.scope
+    holder = scope.holder
+    start = operation.start
+    spec = operation.spec
+    finish = operation.finish if operation.read_result is not None else None
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if holder._TRACER_PROVIDER is not scope.provider:
+            scope.refresh()
+        start_span = scope.start_span
+        if start_span is None:
+            return await fn(*args, **kwargs)
+        parent = get_current()
+        if SUPPRESS_KEY in parent:
+            return await fn(*args, **kwargs)
+        span = start(start_span, parent, args, kwargs)
+        if span is None:
+            return await fn(*args, **kwargs)
+        token = attach(with_value(parent, SPAN_KEY, span))
+        try:
+            result = await fn(*args, **kwargs)
+            if finish is not None:
+                finish(span, result)
+            return result
+        except BaseException as error:
+            fail(span, error, spec)
+            raise
+        finally:
+            # A coroutine collected half-way is closed in some other context.
+            try:
+                raw_detach(token)
+            except ForeignTokenError:
+                pass
+            end(span)
+
+    return wrapper
+
+
+def _disabled_function(fn: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        token = attach(suppress())
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            detach(token)
+
+    return wrapper
+
+
+def _disabled_coroutine(fn: Callable[..., Any]) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        token = attach(suppress())
+        try:
+            return await fn(*args, **kwargs)
+        finally:
+            detach(token)
+
+    return wrapper
+
+
+def _enter_generator(
+    operation: Operation | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Context | None, Span | None]:
+    """Return the context a generator's body runs in (None: its caller's) and its span."""
+    parent = get_current()
+    if operation is None:
+        return suppress(parent), None
+    scope = operation.scope
+    if scope.holder._TRACER_PROVIDER is not scope.provider:
+        scope.refresh()
+    if scope.start_span is None or SUPPRESS_KEY in parent:
+        return None, None
+    span = operation.start(scope.start_span, parent, args, kwargs)
+    if span is None:
+        return None, None
+    return with_value(parent, SPAN_KEY, span), span
+
+
+def _generator(fn: Callable[..., Any], operation: Operation | None) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        context, span = _enter_generator(operation, args, kwargs)
+        if context is None:
+            return (yield from fn(*args, **kwargs))
+        try:
+            generator = fn(*args, **kwargs)
+            step, value = generator.send, None
+            # The item is handed out of a list, so that this frame holds no
+            # reference to it while the consumer works on it.
+            items: list[Any] = []
+            while True:
+                token = attach(context)
+                try:
+                    items.append(step(value))
+                except StopIteration as stop:
+                    if span is not None and operation is not None:
+                        operation.finish(span, stop.value)
+                    return stop.value
+                finally:
+                    value = None
+                    context = get_current()
+                    detach(token)
+                try:
+                    value = yield items.pop()
+                    step = generator.send
+                except BaseException as thrown:
+                    value, step = thrown, generator.throw
+        except BaseException as error:
+            if span is not None and operation is not None:
+                fail(span, error, operation.spec)
+            raise
+        finally:
+            if span is not None:
+                end(span)
+
+    return wrapper
+
+
+def _async_generator(fn: Callable[..., Any], operation: Operation | None) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        context, span = _enter_generator(operation, args, kwargs)
+        try:
+            generator = fn(*args, **kwargs)
+            step, value = generator.asend, None
+            items: list[Any] = []
+            while True:
+                token = None if context is None else attach(context)
+                try:
+                    items.append(await step(value))
+                except StopAsyncIteration:
+                    return
+                finally:
+                    value = None
+                    if token is not None:
+                        context = get_current()
+                        detach(token)
+                try:
+                    value = yield items.pop()
+                    step = generator.asend
+                except BaseException as thrown:
+                    value, step = thrown, generator.athrow
+        except BaseException as error:
+            if span is not None and operation is not None:
+                fail(span, error, operation.spec)
+            raise
+        finally:
+            if span is not None:
+                end(span)
+
+    return cast("Callable[..., Any]", wrapper)
