@@ -17,13 +17,13 @@ import os
 import pathlib
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from throughline_tracing._tracers import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from opentelemetry.util.types import AttributeValue
 
@@ -174,8 +174,10 @@ def compile_getter(
         names = dict(option)
     elif callable(option):
         return _function_getter(option, secret)
-    else:
+    elif isinstance(option, Iterable):
         names = {name: name for name in option}
+    else:
+        raise TypeError(f"args: want parameter names or a function, got {option!r}")
     plan = _plan(fn, names, secret, strict=strict)
     return _name_getter(plan) if plan else None
 

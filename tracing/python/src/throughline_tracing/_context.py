@@ -10,6 +10,7 @@ and never logs: a coroutine that is closed from another context cannot restore
 what that context never had, and that is no fault of the application's.
 """
 
+import contextvars
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -25,8 +26,13 @@ def _bind() -> tuple[
     """Return get, attach, raw detach, and what raw detach raises in a foreign context."""
     runtime = getattr(api, "_RUNTIME_CONTEXT", None)
     variable = getattr(runtime, "_current_context", None)
-    if isinstance(variable, ContextVar) and variable.get(None) is not None:
-        return variable.get, variable.set, variable.reset, ValueError
+    if isinstance(variable, ContextVar):
+        try:  # in an empty context: it must have a default for reading it never to raise
+            contextvars.Context().run(variable.get)
+        except LookupError:
+            pass
+        else:
+            return variable.get, variable.set, variable.reset, ValueError
     return api.get_current, api.attach, api.detach, Exception
 
 

@@ -117,6 +117,7 @@ def is_disabled(func: Callable[..., Any] | type | None, method: str | None = Non
         if isinstance(target, functools.partial):
             target = target.func
         else:
-            wrapped = getattr(target, "__wrapped__", None)
-            target = getattr(target, "__func__", None) if wrapped is None else wrapped
+            # A bound method answers for its function's attributes: that comes first.
+            inner = getattr(target, "__func__", None)
+            target = getattr(target, "__wrapped__", None) if inner is None else inner
     return False

@@ -184,8 +184,9 @@ def wrap_function(
     """
     qualname: str = name or getattr(fn, "__qualname__", None) or type(fn).__qualname__
     if switched_off(f"{getattr(fn, '__module__', None)}.{qualname}") and call is None:
-        with contextlib.suppress(AttributeError, TypeError):  # a built-in takes no attributes
-            setattr(fn, MARKER, spec)
+        if spec.disabled:  # the middleware still asks
+            with contextlib.suppress(AttributeError, TypeError):  # a built-in takes no attributes
+                setattr(fn, MARKER, spec)
         return fn
     operation = None if spec.disabled else Operation(fn, spec, qualname, strict=strict)
     target = fn if call is None else call
