@@ -174,3 +174,9 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 	}
 	return p.sdk.Shutdown(ctx)
 }
+
+// Validate reports the faults for which [Start] would refuse cfg and the environment, without starting anything.
+func Validate(cfg Config) error {
+	_, err := destinationsFromEnv(cfg.BackendURL)
+	return err
+}

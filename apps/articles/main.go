@@ -1,0 +1,43 @@
+// Command articles serves articles over HTTP, with suggestions of the suggestions service, traced by OpenTelemetry.
+//
+// Run it with -help for its flags and their environment variables; every OTEL_* variable holds too.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/throughline/throughline/apps/articles/articles"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	// A second signal ends the program at once.
+	context.AfterFunc(ctx, stop)
+	switch err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr); {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, articles.ErrUsage):
+		os.Exit(2)
+	default:
+		fmt.Fprintf(os.Stderr, "articles: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends. Logs go to stdout, as JSON.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	cfg, err := articles.ParseConfig(args, getenv, stderr)
+	if err != nil {
+		return err
+	}
+	logger := slog.New(articles.NewLogHandler(stdout, cfg.LogLevel))
+	return articles.Run(ctx, cfg, logger, nil)
+}
