@@ -1,0 +1,174 @@
+"""Where spans go: what one backend address means.
+
+An address is what people type: ``host:port``, a URL, or several of them with
+commas between. `parse_backends` turns it into `Backend` values, or raises
+`ConfigurationError` naming the part that is wrong. The same cases are kept by
+the Go package (testdata/contracts/backend-urls.json).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from throughline_tracing.exceptions import ConfigurationError
+
+Protocol = Literal["grpc", "http/protobuf"]
+
+GRPC: Final = "grpc"
+HTTP: Final = "http/protobuf"
+TRACES_PATH: Final = "/v1/traces"
+
+_DEFAULT_PORTS: Final[Mapping[str, int]] = {GRPC: 4317, HTTP: 4318}
+_SCHEME_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+_MAX_PORT = 65535
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One place spans are exported to.
+
+    Args:
+        protocol: ``"grpc"`` or ``"http/protobuf"``.
+        endpoint: ``host:port`` for gRPC; for HTTP the whole URL that is posted to.
+        insecure: True for plaintext, False for TLS.
+        headers: Sent with every export to this backend, over those of
+            ``OTEL_EXPORTER_OTLP_HEADERS``. Not in the ``repr``: they hold tokens.
+
+    Example:
+        >>> Backend.parse("https://otlp.example.com", headers={"authorization": "Bearer t"})
+        Backend(protocol='grpc', endpoint='otlp.example.com:443', insecure=False)
+    """
+
+    protocol: Protocol
+    endpoint: str
+    insecure: bool
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+
+    @classmethod
+    def parse(
+        cls, address: str, *, protocol: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Backend:
+        """Read one address.
+
+        Args:
+            address: ``host``, ``host:port`` or an http or https URL.
+            protocol: ``"grpc"`` or ``"http/protobuf"``; wins over what the address
+                suggests (gRPC, unless it has port 4318 or a path).
+            headers: See `Backend`.
+
+        Raises:
+            ConfigurationError: The address cannot be used.
+        """
+        try:
+            return _parse(address.strip(), protocol, dict(headers or {}))
+        except ValueError as error:
+            raise ConfigurationError([f"tracing backend {_shown(address)}: {error}"]) from None
+
+
+def parse_backends(value: str | None, protocol: str | None = None) -> list[Backend]:
+    """Read the addresses in `value`, separated by commas.
+
+    Args:
+        value: As ``TRACING_BACKEND_URL`` holds it; None and blanks mean "not set".
+        protocol: As ``OTEL_EXPORTER_OTLP_PROTOCOL`` holds it.
+
+    Returns:
+        The backends in order, without repetitions; empty when not set.
+
+    Raises:
+        ConfigurationError: One sentence for each address that cannot be used.
+
+    Example:
+        >>> for backend in parse_backends("jaeger:4317, https://otlp.example.com/otlp"):
+        ...     print(backend.protocol, backend.endpoint)
+        grpc jaeger:4317
+        http/protobuf https://otlp.example.com/otlp/v1/traces
+    """
+    backends: list[Backend] = []
+    faults: list[str] = []
+    for address in (value or "").split(","):
+        if not address.strip():
+            continue
+        try:
+            backend = Backend.parse(address, protocol=protocol)
+        except ConfigurationError as error:
+            faults += error.faults
+        else:
+            if backend not in backends:
+                backends.append(backend)
+    if faults:
+        raise ConfigurationError(faults)
+    return backends
+
+
+def check_protocol(protocol: str) -> Protocol:
+    """Return `protocol` if spans can be exported by it.
+
+    Raises:
+        ValueError: They cannot.
+    """
+    if protocol == GRPC or protocol == HTTP:  # noqa: PLR1714  (narrows the type)
+        return protocol
+    raise ValueError(f"protocol {protocol!r} is not one of grpc, http/protobuf")
+
+
+def _parse(address: str, wanted: str | None, headers: dict[str, str]) -> Backend:
+    chosen = check_protocol(wanted) if wanted else None
+    scheme, separator, _ = address.partition("://")
+    scheme = scheme.lower() if separator else ""
+    if scheme not in {"", "http", "https"}:
+        raise ValueError(f"scheme {scheme!r} is not one of http, https")
+
+    url = urlsplit(address if separator else f"//{address}")
+    if "@" in url.netloc:
+        raise ValueError("credentials do not belong in the address; put them in a header")
+    if url.query or url.fragment:
+        raise ValueError("a query or a fragment does not belong in the address")
+    host, port = _host_and_port(url.netloc)
+    path = url.path.rstrip("/")
+
+    protocol = chosen or (HTTP if path or port == _DEFAULT_PORTS[HTTP] else GRPC)
+    if protocol == GRPC:
+        if path:
+            raise ValueError(f"gRPC takes no path, and this has {path!r}")
+        port = port or _SCHEME_PORTS.get(scheme) or _DEFAULT_PORTS[GRPC]
+        return Backend(GRPC, f"{host}:{port}", scheme != "https", headers)
+
+    if port is None and not scheme:
+        port = _DEFAULT_PORTS[HTTP]
+    authority = host if port is None else f"{host}:{port}"
+    tail = "" if path.endswith(TRACES_PATH) else TRACES_PATH
+    endpoint = f"{scheme or 'http'}://{authority}{path}{tail}"
+    return Backend(HTTP, endpoint, scheme != "https", headers)
+
+
+def _host_and_port(netloc: str) -> tuple[str, int | None]:
+    """Split an authority; IPv6 addresses keep their brackets."""
+    host, colon, port = netloc.rpartition(":")
+    if not colon or netloc.endswith("]"):
+        host, port = netloc, ""
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            ipaddress.IPv6Address(host[1:-1])
+        except ValueError:
+            raise ValueError(f"host {host!r} is not an IPv6 address") from None
+    elif not _HOST.fullmatch(host):
+        raise ValueError(f"host {host!r} is not a host name" if host else "the host is missing")
+    if not port and not colon:
+        return host, None
+    if netloc.endswith("]"):
+        return host, None
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT):
+        raise ValueError(f"port {port!r} is not a number from 1 to {_MAX_PORT}")
+    return host, int(port)
+
+
+def _shown(address: str) -> str:
+    """Quote an address for an error message, without what may be a password."""
+    return repr(re.sub(r"//[^/@]*@", "//…@", address.strip()))

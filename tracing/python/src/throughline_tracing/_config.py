@@ -1,0 +1,228 @@
+"""What the environment says about exporting spans.
+
+`Settings.read` turns the ``OTEL_*`` variables and ``TRACING_BACKEND_URL`` into
+one value, or raises `ConfigurationError` with every fault. Read here: where to
+export, by which protocol, with which headers and certificates, how to batch,
+how to sample, and which propagators to use. Span limits and the resource are
+read by the SDK.
+
+Sources: the OpenTelemetry specification's "Environment Variable Specification"
+and "OTLP Exporter Configuration". Two departures: a value that cannot be
+honoured is refused rather than ignored, so that nothing is lost silently; and
+``OTEL_EXPORTER_OTLP_TIMEOUT`` is in milliseconds, as specified, where the Python
+exporters take it for seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from opentelemetry.util.re import parse_env_headers
+
+from throughline_tracing._backend import (
+    GRPC,
+    HTTP,
+    TRACES_PATH,
+    Backend,
+    check_protocol,
+    parse_backends,
+)
+from throughline_tracing.exceptions import ConfigurationError
+
+BACKEND_URL: Final = "TRACING_BACKEND_URL"
+
+_SAMPLERS: Final = (
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+)
+_EXPORTERS: Final = ("otlp", "console", "none")
+_COMPRESSIONS: Final = ("none", "gzip", "deflate")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How spans are sampled, batched and exported. Times are in seconds."""
+
+    disabled: bool
+    backends: tuple[Backend, ...]
+    console: bool
+    timeout: float
+    compression: str
+    schedule_delay: float
+    max_queue_size: int
+    max_export_batch_size: int
+
+    @classmethod
+    def read(
+        cls,
+        backend_url: str | Iterable[str | Backend] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Settings:
+        """Read the settings from `environ`, by default the process's.
+
+        Args:
+            backend_url: Wins over ``TRACING_BACKEND_URL``, which wins over
+                ``OTEL_EXPORTER_OTLP_(TRACES_)ENDPOINT``. None or blank: not given.
+
+        Raises:
+            ConfigurationError: With one sentence for each setting that is refused.
+        """
+        reader = _Reader(os.environ if environ is None else environ)
+        disabled = reader.text("OTEL_SDK_DISABLED").lower() == "true"
+        exporters = reader.exporters()
+        backends = reader.backends(backend_url)
+        reader.choice("OTEL_TRACES_SAMPLER", _SAMPLERS)
+        for name in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"):
+            reader.file(reader.signal(name))
+        queue_size = reader.integer("OTEL_BSP_MAX_QUEUE_SIZE", 2048)
+        settings = cls(
+            disabled=disabled,
+            backends=tuple(backends) if "otlp" in exporters else (),
+            console="console" in exporters,
+            timeout=min(
+                reader.milliseconds(reader.signal("TIMEOUT"), 10_000),
+                reader.milliseconds("OTEL_BSP_EXPORT_TIMEOUT", 30_000),
+            ),
+            compression=reader.choice(reader.signal("COMPRESSION"), _COMPRESSIONS) or "none",
+            schedule_delay=reader.milliseconds("OTEL_BSP_SCHEDULE_DELAY", 5_000),
+            max_queue_size=queue_size,
+            max_export_batch_size=min(
+                queue_size, reader.integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)
+            ),
+        )
+        for backend in settings.backends:
+            if backend.protocol == GRPC and settings.compression == "deflate":
+                reader.faults.append("compression 'deflate' is not available with protocol grpc")
+                break
+        if reader.faults and not disabled:
+            raise ConfigurationError(reader.faults)
+        return settings
+
+
+class _Reader:
+    """Reads variables and collects what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.faults: list[str] = []
+
+    def text(self, name: str) -> str:
+        """An empty variable is one that is not set, as the specification wants."""
+        return self._environ.get(name, "").strip()
+
+    def signal(self, name: str) -> str:
+        """The variable that counts: that of traces, or that of all signals."""
+        own = f"OTEL_EXPORTER_OTLP_TRACES_{name}"
+        return own if self.text(own) else f"OTEL_EXPORTER_OTLP_{name}"
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name).lower()
+        if value and value not in allowed:
+            self.faults.append(f"{name}: {value!r} is not one of {', '.join(allowed)}")
+        return value
+
+    def exporters(self) -> set[str]:
+        names = [part.strip().lower() for part in self.text("OTEL_TRACES_EXPORTER").split(",")]
+        wanted = {name for name in names if name} or {"otlp"}
+        for name in sorted(wanted - set(_EXPORTERS)):
+            allowed = ", ".join(_EXPORTERS)
+            self.faults.append(f"OTEL_TRACES_EXPORTER: {name!r} is not one of {allowed}")
+        if "none" in wanted and len(wanted) > 1:
+            self.faults.append("OTEL_TRACES_EXPORTER: 'none' stands alone")
+        return wanted
+
+    def integer(self, name: str, default: int) -> int:
+        return self._number(name, default, int, "a whole number from 1 up", 1)
+
+    def milliseconds(self, name: str, default: int) -> float:
+        value: float = self._number(name, default, float, "a number of milliseconds", 0)
+        return value / 1000
+
+    def _number(
+        self, name: str, default: _T, read: Callable[[str], _T], expected: str, least: float
+    ) -> _T:
+        text = self.text(name)
+        if not text:
+            return default
+        try:
+            value = read(text)
+            if math.isfinite(value) and value >= least:  # type: ignore[arg-type, operator]
+                return value
+        except (ValueError, OverflowError):
+            pass
+        self.faults.append(f"{name}: {text!r} is not {expected}")
+        return default
+
+    def file(self, name: str) -> None:
+        path = self.text(name)
+        if path and not Path(path).is_file():
+            self.faults.append(f"{name}: there is no file {path!r}")
+
+    def protocol(self) -> str | None:
+        name = self.signal("PROTOCOL")
+        value = self.text(name).lower()
+        if not value:
+            return None
+        try:
+            return check_protocol(value)
+        except ValueError as error:
+            self.faults.append(f"{name}: {error}")
+            return None
+
+    def headers(self) -> dict[str, str]:
+        return parse_env_headers(self.text(self.signal("HEADERS")), liberal=True)
+
+    def backends(self, given: str | Iterable[str | Backend] | None) -> list[Backend]:
+        protocol = self.protocol()
+        headers = self.headers()
+        found: list[Backend] = []
+        try:
+            if given is None or isinstance(given, str):
+                found = parse_backends((given or "").strip() or self.text(BACKEND_URL), protocol)
+            else:
+                for one in given:
+                    if isinstance(one, Backend):
+                        found.append(one)
+                    else:
+                        found += parse_backends(one, protocol)
+            found = found or [self._standard(protocol)]
+        except ConfigurationError as error:
+            self.faults += error.faults
+        return [
+            Backend(one.protocol, one.endpoint, one.insecure, {**headers, **lower(one.headers)})
+            for one in found
+        ]
+
+    def _standard(self, protocol: str | None) -> Backend:
+        """The backend that the OTEL_* variables alone name."""
+        name = self.signal("ENDPOINT")
+        url = self.text(name)
+        if (protocol or HTTP) == GRPC:
+            plaintext = self.text(self.signal("INSECURE")).lower() == "true"
+            if url and "://" not in url and not plaintext:
+                url = f"https://{url}"
+            return Backend.parse(url or "http://localhost:4317", protocol=GRPC)
+        if not url:
+            return Backend(HTTP, f"http://localhost:4318{TRACES_PATH}", insecure=True)
+        if "://" not in url:
+            raise ConfigurationError([f"{name}: {url!r} is not an http or https URL"])
+        backend = Backend.parse(url, protocol=HTTP)
+        if name == "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT":
+            # For one signal the URL is posted to as it is.
+            return Backend(HTTP, url, backend.insecure)
+        return Backend(HTTP, f"{url.rstrip('/')}{TRACES_PATH}", backend.insecure)
+
+
+def lower(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return `headers` with the lower-case names gRPC wants."""
+    return {name.lower(): value for name, value in headers.items()}

@@ -1,0 +1,81 @@
+"""Sending the last spans when a process ends.
+
+Three ways out are watched for every registered provider: the interpreter's
+exit, SIGTERM where nobody handles it, and `os._exit` in a forked child (how
+multiprocessing ends its children, and prefork servers theirs), which runs no
+exit handlers. A handler of the application's own is left in place: it either
+exits, and then the first way applies, or means to go on.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import threading
+from types import FrameType
+from typing import NoReturn, Protocol
+
+
+class _Provider(Protocol):
+    flush_timeout: float
+
+    def force_flush(self, timeout: float | None = None) -> bool: ...
+    def shutdown(self, timeout: float | None = None) -> bool: ...
+
+
+_providers: list[_Provider] = []
+_exit_now = os._exit
+
+
+def register(provider: _Provider) -> None:
+    """Flush `provider` when this process, or one forked from it, ends."""
+    if not _providers:
+        atexit.register(_shut_down)
+    _providers.append(provider)
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
+        signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def unregister(provider: _Provider) -> None:
+    """Forget a provider that is shut down."""
+    if provider in _providers:
+        _providers.remove(provider)
+    if not _providers:
+        atexit.unregister(_shut_down)
+
+
+def _shut_down() -> None:
+    for provider in list(_providers):
+        provider.shutdown()
+
+
+def _on_sigterm(signum: int, frame: FrameType | None) -> None:
+    """Flush, then end the way the signal would have ended the process."""
+    for provider in list(_providers):
+        provider.shutdown()
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)
+    # The first process of a container is not ended by a signal it does not handle.
+    _exit_now(128 + signum)
+
+
+def _flush_and_exit(status: int) -> NoReturn:
+    """Stand in for `os._exit` in a forked child."""
+    try:
+        for provider in list(_providers):
+            provider.force_flush()
+    finally:
+        _exit_now(status)
+
+
+def _after_fork_in_child() -> None:
+    if _providers:
+        os._exit = _flush_and_exit
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,95 @@
+"""The propagators ``OTEL_PROPAGATORS`` names, as one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Final
+
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import TextMapPropagator
+
+from throughline_tracing._propagation import TraceContextPropagator
+from throughline_tracing.exceptions import ConfigurationError
+
+DEFAULT: Final = "tracecontext,baggage"
+
+# Formats that other packages hold, and what to install for them.
+_PACKAGES: Final = {
+    "b3": "opentelemetry-propagator-b3",
+    "b3multi": "opentelemetry-propagator-b3",
+    "jaeger": "opentelemetry-propagator-jaeger",
+    "xray": "opentelemetry-propagator-aws-xray",
+    "ottrace": "opentelemetry-propagator-ot-trace",
+}
+
+
+def get_global_propagator() -> TextMapPropagator:
+    """Return the propagator in force."""
+    propagator: TextMapPropagator = _propagate.get_global_textmap()
+    return propagator
+
+
+def set_global_propagator(propagator: TextMapPropagator) -> None:
+    """Put `propagator` in force for the process."""
+    _propagate.set_global_textmap(propagator)
+
+
+def read_propagators(environ: Mapping[str, str] | None = None) -> CompositePropagator:
+    """Return the propagators named, in their order; all inject, the last that finds a trace wins.
+
+    Raises:
+        ConfigurationError: One of them is not known or not installed.
+
+    Example:
+        >>> sorted(read_propagators({"OTEL_PROPAGATORS": "tracecontext"}).fields)
+        ['traceparent', 'tracestate']
+    """
+    value = (os.environ if environ is None else environ).get("OTEL_PROPAGATORS", "")
+    names = list(dict.fromkeys(n.strip() for n in (value.strip() or DEFAULT).lower().split(",")))
+    names = [name for name in names if name]
+    if "none" in names:
+        return CompositePropagator([])
+    faults: list[str] = []
+    found: list[TextMapPropagator] = []
+    for name in names:
+        try:
+            found.append(_load(name))
+        except ConfigurationError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigurationError(faults)
+    return CompositePropagator(found)
+
+
+def _import_propagate() -> ModuleType:
+    """Import the API's module, which raises while it is imported if a propagator is not known."""
+    try:
+        return import_module("opentelemetry.propagate")
+    except ValueError:
+        value = os.environ["OTEL_PROPAGATORS"]
+        os.environ["OTEL_PROPAGATORS"] = "none"
+        try:
+            return import_module("opentelemetry.propagate")
+        finally:
+            os.environ["OTEL_PROPAGATORS"] = value
+
+
+def _load(name: str) -> TextMapPropagator:
+    if name == "tracecontext":
+        return TraceContextPropagator()
+    if name == "baggage":
+        return W3CBaggagePropagator()
+    for point in entry_points(group="opentelemetry_propagator", name=name):
+        propagator: TextMapPropagator = point.load()()
+        return propagator
+    package = _PACKAGES.get(name)
+    hint = f"pip install {package}" if package else f"known are {DEFAULT}, {', '.join(_PACKAGES)}"
+    raise ConfigurationError([f"OTEL_PROPAGATORS: {name!r} is not installed: {hint}"])
+
+
+_propagate = _import_propagate()
