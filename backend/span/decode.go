@@ -65,7 +65,7 @@ func DecodeProto(request string, limits Limits) (*Batch, error) {
 type decoder struct {
 	limits     Limits
 	left       int // of limits.Memory
-	batch      *Batch
+	batch      *Batch // nil when one span alone is read
 	attributes []Attribute
 }
 
@@ -382,7 +382,7 @@ func (d *decoder) room(n int) ([]Attribute, error) {
 	if err := d.spend(uintptr(n) * unsafe.Sizeof(Attribute{})); err != nil {
 		return nil, err
 	}
-	if n > 64 {
+	if n > 64 || d.batch == nil {
 		return make([]Attribute, 0, n), nil
 	}
 	if n > cap(d.attributes)-len(d.attributes) {

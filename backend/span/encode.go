@@ -87,6 +87,34 @@ func (c *Scope) AppendProto(dst []byte) []byte {
 	return appendText(dst, 3, c.SchemaURL)
 }
 
+// ReadProto is the inverse of AppendProto; the strings of the resource are parts
+// of encoded.
+func (r *Resource) ReadProto(encoded string) error {
+	d := decoder{limits: stored, left: stored.Memory}
+	*r = Resource{}
+	return d.fields(encoded, func(f field) error {
+		if f.number == 1 {
+			return d.resource(r, f.s)
+		}
+		r.SchemaURL = f.s
+		return nil
+	})
+}
+
+// ReadProto is the inverse of AppendProto; the strings of the scope are parts of
+// encoded.
+func (c *Scope) ReadProto(encoded string) error {
+	d := decoder{limits: stored, left: stored.Memory}
+	*c = Scope{}
+	return d.fields(encoded, func(f field) error {
+		if f.number == 1 {
+			return d.scope(c, f.s)
+		}
+		c.SchemaURL = f.s
+		return nil
+	})
+}
+
 // EncodeProto makes a TracesData, equally an ExportTraceServiceRequest, of
 // spans, grouped as [Group] does.
 func EncodeProto(spans []Span) []byte {

@@ -1,0 +1,141 @@
+// Package api serves what the store holds over HTTP: the native JSON API that
+// the web UI uses (api.md is its contract) and the read API of Jaeger version 1.
+//
+// Every answer is bounded by the request's limit or by one trace. Errors have a
+// code for programs and a sentence for people; what went wrong inside goes to
+// the log. Nothing here writes to the store, and no other origin may read:
+// there is no CORS, and requests for a foreign host name are refused (see
+// [HostCheck]).
+package api
+
+import (
+	"compress/gzip"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/klauspost/compress/gzhttp"
+
+	"github.com/throughline/throughline/backend/store"
+)
+
+// Config is what the handler serves.
+type Config struct {
+	Store   *store.DB
+	Version string
+	Started time.Time
+	// Receivers lists where spans can be sent.
+	Receivers []Receiver
+	// Ingest returns the receivers' figures.
+	Ingest func() Ingest
+	// AllowHost decides about the Host header; nil allows all.
+	AllowHost func(host string) bool
+	// Ready reports why the server cannot serve, nil when it can.
+	Ready func() error
+	// UI serves every path that is none of the API's; it may be nil.
+	UI http.Handler
+
+	Log *slog.Logger     // nil means slog.Default
+	Now func() time.Time // nil means time.Now
+}
+
+// Receiver is an address that takes spans.
+type Receiver struct {
+	Protocol string `json:"protocol"` // grpc or http
+	Address  string `json:"address"`
+}
+
+// Ingest is what the receivers took and refused.
+type Ingest struct {
+	AcceptedSpans    uint64
+	RejectedSpans    uint64
+	RejectedRequests uint64
+	LastAccepted     time.Time // zero while there is none
+	LastRejected     Rejection // its Time is zero while there is none
+}
+
+// Rejection is the last request that was refused.
+type Rejection struct {
+	Time     time.Time
+	Protocol string
+	Reason   string
+}
+
+type server struct{ Config }
+
+// New returns the handler of all paths of the UI's port.
+func New(config Config) http.Handler {
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	s := &server{config}
+	mux := http.NewServeMux()
+	get := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
+		mux.Handle(pattern, s.handle(h))
+	}
+	get("/api/native/v1/status", s.status)
+	get("/api/native/v1/services", s.services)
+	get("/api/native/v1/operations", s.operations)
+	get("/api/native/v1/traces", s.traces)
+	get("/api/native/v1/traces/{traceId}", s.trace)
+	get("/api/native/v1/stream", s.stream)
+	get("/api/native/", s.unknown)
+	s.jaegerRoutes(mux)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	if config.UI != nil {
+		mux.Handle("/", config.UI)
+	}
+	// Server-sent events are not compressed: gzhttp leaves that content type alone.
+	compress, err := gzhttp.NewWrapper(gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.ContentTypes([]string{
+		"application/json", "text/html", "text/css", "text/javascript", "application/javascript", "image/svg+xml",
+	}))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return s.guard(compress(mux))
+}
+
+func (s *server) ready(w http.ResponseWriter, _ *http.Request) {
+	if s.Ready != nil {
+		if err := s.Ready(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// guard sets the headers of every answer, refuses foreign hosts, and turns a
+// panic into a 500.
+func (s *server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			s.Log.Error("panic while answering", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			writeError(w, errInternal)
+		}()
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		if s.AllowHost != nil && !s.AllowHost(r.Host) {
+			writeError(w, &apiError{"forbidden_host", http.StatusForbidden,
+				fmt.Sprintf("host %.100q is not allowed: this server was bound to loopback; --allowed-hosts adds names", r.Host)})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,5 @@
+package api
+
+import "net/http"
+
+func (s *server) jaegerRoutes(mux *http.ServeMux) {}

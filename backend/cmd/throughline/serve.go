@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/throughline/throughline/backend/server"
+	"github.com/throughline/throughline/backend/store"
+	"github.com/throughline/throughline/backend/ui"
+)
+
+func serveCommand() *cobra.Command {
+	var (
+		config   server.Config
+		data     string
+		logLevel slog.Level
+	)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Receive traces, keep them, and serve the UI and the APIs",
+		Long: `Run the backend: OTLP receivers for gRPC and HTTP, the store, the web UI, the
+native API below /api/native/v1/ and the Jaeger read API.
+
+Spans are held in memory, up to --max-bytes, and are gone when the process ends;
+when there is no more room the traces that have waited longest for a new span go
+first. Everything listens on 127.0.0.1 unless told otherwise, in plaintext and
+without a login.
+
+Each flag has an environment variable, which the flag wins over: --otlp-grpc is
+THROUGHLINE_OTLP_GRPC.`,
+		Example: `  throughline serve
+  throughline serve --listen 127.0.0.1:0 --otlp-grpc 127.0.0.1:14317 --otlp-http 127.0.0.1:14318
+  THROUGHLINE_MAX_BYTES=1GiB throughline serve --retention 24h`,
+		Args: cobra.NoArgs,
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			return fromEnvironment(cmd.Flags(), os.LookupEnv)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if data != memoryData {
+				return &usageError{fmt.Errorf("--data %q: only %s can be had so far, a store on disk is not built yet", data, memoryData)}
+			}
+			if config.Store.MaxBytes < minMaxBytes {
+				return &usageError{fmt.Errorf("--max-bytes %d: want at least %d", config.Store.MaxBytes, minMaxBytes)}
+			}
+			if config.Store.Retention < 0 {
+				return &usageError{fmt.Errorf("--retention %s: want 0 or more", config.Store.Retention)}
+			}
+			config.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: logLevel}))
+			config.Version = version()
+			config.UI = ui.Handler()
+			return server.Run(cmd.Context(), config, nil)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&config.Listen, "listen", "127.0.0.1:16686", "address of the UI and the APIs")
+	f.StringVar(&config.OTLPGRPC, "otlp-grpc", "127.0.0.1:4317", "address of OTLP over gRPC; empty turns it off")
+	f.StringVar(&config.OTLPHTTP, "otlp-http", "127.0.0.1:4318", "address of OTLP over HTTP; empty turns it off")
+	f.StringVar(&data, "data", memoryData, "where spans are kept; "+memoryData+" is all there is so far")
+	config.Store.MaxBytes = store.DefaultMaxBytes
+	f.Var((*byteSize)(&config.Store.MaxBytes), "max-bytes", "bound on the memory of the spans held")
+	f.DurationVar(&config.Store.Retention, "retention", 0, "how long a trace is kept after its last span; 0 is as long as there is room")
+	f.StringSliceVar(&config.AllowedHosts, "allowed-hosts", nil, "host names that requests may be for, beside localhost, IP addresses, names without a dot and .internal; checked when bound to loopback or when given")
+	f.StringSliceVar(&config.OTLPOrigins, "otlp-cors-origins", nil, "origins whose web pages may send spans over HTTP, such as https://shop.example; none by default")
+	config.Limits.Body, config.Limits.Decompressed, config.Limits.Depth = 16<<20, 64<<20, 32
+	f.Var((*byteSize)(&config.Limits.Body), "max-request-bytes", "largest export request as it comes")
+	f.Var((*byteSize)(&config.Limits.Decompressed), "max-decompressed-bytes", "largest export request after decompression")
+	f.IntVar(&config.Limits.Depth, "max-attribute-depth", 32, "deepest nesting of lists and maps in an attribute")
+	f.DurationVar(&config.ShutdownTimeout, "shutdown-timeout", 5*time.Second, "how long a stop may take")
+	f.TextVar(&logLevel, "log-level", slog.LevelInfo, "least level that is logged: debug, info, warn or error")
+	return cmd
+}
+
+const (
+	memoryData  = ":memory:"
+	minMaxBytes = 1 << 20
+)
+
+// fromEnvironment sets the flags that were not given from THROUGHLINE_… variables;
+// an empty variable is as good as none.
+func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "THROUGHLINE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := lookup(name)
+		if !ok || value == "" || f.Changed || f.Name == "help" || err != nil {
+			return
+		}
+		if e := flags.Set(f.Name, value); e != nil {
+			err = &usageError{fmt.Errorf("%s=%q: %w", name, value, e)}
+		}
+	})
+	return err
+}
+
+// byteSize is a flag in bytes, with a binary unit or without.
+type byteSize int64
+
+func (b *byteSize) Type() string { return "bytes" }
+
+func (b *byteSize) String() string {
+	n := int64(*b)
+	for _, u := range []struct {
+		size int64
+		name string
+	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if n >= u.size && n%u.size == 0 {
+			return strconv.FormatInt(n/u.size, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func (b *byteSize) Set(s string) error {
+	digits := strings.TrimRight(s, "BIKMGTbikmgt ")
+	shift := 0
+	switch unit := strings.ToUpper(strings.TrimSpace(s[len(digits):])); unit {
+	case "", "B":
+	case "K", "KB", "KIB":
+		shift = 10
+	case "M", "MB", "MIB":
+		shift = 20
+	case "G", "GB", "GIB":
+		shift = 30
+	case "T", "TB", "TIB":
+		shift = 40
+	default:
+		return fmt.Errorf("%q: want a size such as 256MiB", s)
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n <= 0 || n > int64(1)<<62>>shift {
+		return fmt.Errorf("%q: want a size such as 256MiB", s)
+	}
+	*b = byteSize(n << shift)
+	return nil
+}
+
+// version is that of the module, as go install records it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}

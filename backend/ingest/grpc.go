@@ -1,0 +1,198 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/gzip" // clients may compress
+	_ "google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/throughline/throughline/backend/span"
+)
+
+const traceService = "opentelemetry.proto.collector.trace.v1.TraceService"
+
+// request and response hold the bytes of the messages: the decoder of package
+// span reads them in place.
+type request struct{ body string }
+
+type response struct{ body []byte }
+
+// codec passes OTLP messages as bytes and leaves all others, such as those of the
+// health service, to protobuf.
+type codec struct{ encoding.CodecV2 }
+
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if r, ok := v.(*response); ok {
+		return mem.BufferSlice{mem.SliceBuffer(r.body)}, nil
+	}
+	return c.CodecV2.Marshal(v)
+}
+
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	r, ok := v.(*request)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
+	}
+	var b strings.Builder
+	b.Grow(data.Len())
+	for _, part := range data {
+		b.Write(part.ReadOnlyData())
+	}
+	r.body = b.String()
+	return nil
+}
+
+func (r *Receiver) newGRPC() *grpc.Server {
+	s := grpc.NewServer(
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
+		grpc.MaxRecvMsgSize(int(r.config.Limits.Decompressed)),
+		grpc.MaxConcurrentStreams(64),
+		grpc.ConnectionTimeout(10*time.Second),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.StatsHandler(observer{r}),
+		grpc.UnknownServiceHandler(r.unknownMethod),
+	)
+	s.RegisterService(&grpc.ServiceDesc{
+		ServiceName: traceService,
+		HandlerType: (*any)(nil),
+		Methods:     []grpc.MethodDesc{{MethodName: "Export", Handler: r.exportGRPC}},
+	}, nil)
+	h := health.NewServer()
+	h.SetServingStatus(traceService, healthpb.HealthCheckResponse_SERVING)
+	healthpb.RegisterHealthServer(s, h)
+	return s
+}
+
+// ServeGRPC takes connections from l until Shutdown.
+func (r *Receiver) ServeGRPC(l net.Listener) error {
+	err := r.grpc.Serve(&sniffer{l, r.sniffGRPC})
+	if errors.Is(err, grpc.ErrServerStopped) {
+		return nil
+	}
+	return err
+}
+
+func (r *Receiver) exportGRPC(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (out any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.config.Log.Error("panic in the gRPC receiver", "panic", p)
+			err = status.Error(codes.Internal, "internal error")
+		}
+	}()
+	var in request
+	if err := decode(&in); err != nil {
+		return nil, err
+	}
+	if wire := wireLength(ctx); wire > r.config.Limits.Body {
+		return nil, status.Errorf(codes.ResourceExhausted, "request of %d bytes: the limit is %d bytes", wire, r.config.Limits.Body)
+	}
+	size := int64(len(in.body))
+	if busy := r.take(size); busy != nil {
+		return nil, grpcError(busy)
+	}
+	defer r.give(size)
+	batch, err := span.DecodeProto(in.body, span.Limits{Depth: r.config.Limits.Depth})
+	if err != nil {
+		return nil, grpcError(decodeError(err))
+	}
+	if err := r.export(ctx, "grpc", batch); err != nil {
+		return nil, grpcError(err)
+	}
+	return &response{span.AppendExportResponse(nil, &batch.Rejected)}, nil
+}
+
+func grpcError(err error) error {
+	e, ok := errors.AsType[*refusal](err)
+	if !ok {
+		return status.Error(codes.Internal, "internal error")
+	}
+	s := status.New(e.code, strings.ToValidUTF8(e.reason, "\uFFFD"))
+	if e.code == codes.Unavailable {
+		// OTLP clients wait as long as RetryInfo says.
+		if with, err := s.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(retryAfter)}); err == nil {
+			s = with
+		}
+	}
+	return s.Err()
+}
+
+func (r *Receiver) unknownMethod(_ any, stream grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(stream)
+	switch {
+	case strings.Contains(method, ".metrics."):
+		return status.Error(codes.Unimplemented, "metrics are not received here, only traces (OTEL_METRICS_EXPORTER=none stops a client from sending them)")
+	case strings.Contains(method, ".logs."):
+		return status.Error(codes.Unimplemented, "logs are not received here, only traces (OTEL_LOGS_EXPORTER=none stops a client from sending them)")
+	}
+	return status.Errorf(codes.Unimplemented, "gRPC method %.100q: not served here, OTLP traces go to /%s/Export", method, traceService)
+}
+
+// observer learns the size of a request as it came, and counts the requests that
+// gRPC or a handler refused.
+type observer struct{ r *Receiver }
+
+type wireKey struct{}
+
+func wireLength(ctx context.Context) int64 {
+	if n, ok := ctx.Value(wireKey{}).(*int64); ok {
+		return *n
+	}
+	return 0
+}
+
+func (o observer) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context {
+	return context.WithValue(ctx, wireKey{}, new(int64))
+}
+
+func (o observer) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	switch s := s.(type) {
+	case *stats.InPayload:
+		if n, ok := ctx.Value(wireKey{}).(*int64); ok {
+			*n = int64(s.WireLength)
+		}
+	case *stats.End:
+		if s.Error == nil {
+			return
+		}
+		if st := status.Convert(s.Error); st.Code() != codes.Canceled {
+			o.r.refuse("grpc", st.Message())
+		}
+	}
+}
+
+func (o observer) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+func (o observer) HandleConn(context.Context, stats.ConnStats) {}
+
+// sniffGRPC knows what is not HTTP/2 by its first bytes.
+func (r *Receiver) sniffGRPC(first []byte) (reply string, ok bool) {
+	const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+	n := min(len(first), len(preface))
+	if string(first[:n]) == preface[:n] {
+		return "", true
+	}
+	if isTLS(first) {
+		r.refuse("grpc", "TLS sent to the gRPC port, which takes plaintext: use http:// or set the client to insecure")
+		return "", false
+	}
+	line, _, _ := strings.Cut(string(first), "\r\n")
+	reason := fmt.Sprintf("%.100q sent to the gRPC port: OTLP over HTTP goes to http://%s/v1/traces", line, r.config.HTTPAddress)
+	r.refuse("grpc", reason)
+	return httpReply(reason), false
+}

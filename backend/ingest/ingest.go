@@ -1,0 +1,235 @@
+// Package ingest receives spans by OTLP, over gRPC and over HTTP (protobuf and
+// JSON), and appends them to a store.
+//
+// A request is answered when the store has taken its spans. Spans that make no
+// sense are left out and the client is told how many and why, by partial
+// success; a request that cannot be read or is over a limit is refused as a
+// whole. What a client may send is bounded in bytes, as it comes and
+// decompressed, in the nesting of attributes, and in how many requests are in
+// work at once; beyond the last, clients are asked to try again.
+//
+// Only traces are received. What was refused last is remembered with its reason,
+// and so are the usual mistakes: the wrong path, HTTP sent to the gRPC port,
+// gRPC sent to the HTTP port, TLS sent to a plaintext port. Browsers cannot send
+// spans unless their origin is allowed: CORS is off by default.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+
+	"github.com/throughline/throughline/backend/span"
+	"github.com/throughline/throughline/backend/store"
+)
+
+// Limits bound what one request may cost. A zero field means its default.
+type Limits struct {
+	Body         int64 // bytes of a request as it comes; 16 MiB
+	Decompressed int64 // bytes of a request after gzip; 64 MiB
+	Depth        int   // nesting of lists and maps in attributes; 32
+	InFlight     int64 // bytes of all requests in work; 256 MiB
+}
+
+func (l Limits) orDefault() Limits {
+	if l.Body == 0 {
+		l.Body = 16 << 20
+	}
+	if l.Decompressed == 0 {
+		l.Decompressed = 64 << 20
+	}
+	l.Decompressed = max(l.Decompressed, l.Body)
+	if l.Depth == 0 {
+		l.Depth = 32
+	}
+	if l.InFlight == 0 {
+		l.InFlight = 256 << 20
+	}
+	return l
+}
+
+// Config is what a Receiver needs and may be told.
+type Config struct {
+	Store  *store.DB
+	Limits Limits
+	// Origins are those whose pages may post to the HTTP receiver, such as
+	// "https://shop.example". Without any, CORS is off.
+	Origins []string
+	// AllowHost decides about the Host header of HTTP requests; nil allows all.
+	AllowHost func(host string) bool
+	// GRPCAddress and HTTPAddress are told to clients that took the wrong port.
+	GRPCAddress, HTTPAddress string
+
+	Log *slog.Logger     // nil means slog.Default
+	Now func() time.Time // nil means time.Now
+}
+
+// Receiver takes export requests. Make it with New, serve with ServeGRPC and
+// ServeHTTP, end with Shutdown.
+type Receiver struct {
+	config   Config
+	grpc     *grpc.Server
+	http     *http.Server
+	stopping atomic.Bool
+	inFlight atomic.Int64 // bytes of requests in work
+
+	acceptedSpans, rejectedSpans, rejectedRequests atomic.Uint64
+	lastAccepted                                   atomic.Int64 // unix nanoseconds
+	mu                                             sync.Mutex
+	lastRejected                                   Rejection
+}
+
+// Stats says what was received since the start.
+type Stats struct {
+	AcceptedSpans    uint64
+	RejectedSpans    uint64
+	RejectedRequests uint64
+	LastAccepted     time.Time // zero while there is none
+	LastRejected     Rejection // its Time is zero while there is none
+}
+
+// Rejection is a request that was refused, or of which spans were.
+type Rejection struct {
+	Time     time.Time
+	Protocol string // "grpc" or "http": the receiver
+	Reason   string
+}
+
+// New makes a receiver that appends to config.Store.
+func New(config Config) *Receiver {
+	config.Limits = config.Limits.orDefault()
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	r := &Receiver{config: config}
+	r.grpc = r.newGRPC()
+	r.http = r.newHTTP()
+	return r
+}
+
+// Stats returns the present figures.
+func (r *Receiver) Stats() Stats {
+	s := Stats{
+		AcceptedSpans:    r.acceptedSpans.Load(),
+		RejectedSpans:    r.rejectedSpans.Load(),
+		RejectedRequests: r.rejectedRequests.Load(),
+	}
+	if at := r.lastAccepted.Load(); at != 0 {
+		s.LastAccepted = time.Unix(0, at)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.LastRejected = r.lastRejected
+	return s
+}
+
+// Shutdown stops taking requests, lets those in work end until ctx does, and
+// closes what is left.
+func (r *Receiver) Shutdown(ctx context.Context) error {
+	r.stopping.Store(true)
+	stopped := make(chan struct{})
+	go func() {
+		r.grpc.GracefulStop()
+		close(stopped)
+	}()
+	err := r.http.Shutdown(ctx)
+	select {
+	case <-stopped:
+	case <-ctx.Done():
+		r.grpc.Stop()
+		<-stopped
+		err = errors.Join(err, fmt.Errorf("stopping the gRPC receiver: %w", ctx.Err()))
+	}
+	if err != nil {
+		err = errors.Join(err, r.http.Close())
+	}
+	return err
+}
+
+// refusal is why a request is not taken, in the terms of both protocols.
+type refusal struct {
+	code   codes.Code
+	status int
+	reason string
+}
+
+func (e *refusal) Error() string { return e.reason }
+
+// retryAfter is what clients are told to wait when they should try again.
+const retryAfter = time.Second
+
+// export stores the spans of a decoded request.
+func (r *Receiver) export(ctx context.Context, protocol string, batch *span.Batch) error {
+	total := len(batch.Spans) + batch.Rejected.Count
+	batch.Validate(r.config.Now())
+	if err := r.config.Store.Append(ctx, batch); err != nil {
+		if errors.Is(err, store.ErrClosed) {
+			return &refusal{codes.Unavailable, http.StatusServiceUnavailable, "the server is stopping"}
+		}
+		if ctx.Err() != nil {
+			return &refusal{codes.Canceled, 499, "the client gave up"}
+		}
+		r.config.Log.Error("storing spans", "error", err)
+		return &refusal{codes.Internal, http.StatusInternalServerError, "storing spans failed"}
+	}
+	rejected := uint64(batch.Rejected.Count)
+	r.rejectedSpans.Add(rejected)
+	if rejected > 0 {
+		r.remember(protocol, batch.Rejected.String())
+	}
+	if n := uint64(total) - rejected; n > 0 {
+		r.acceptedSpans.Add(n)
+		r.lastAccepted.Store(r.config.Now().UnixNano())
+	}
+	return nil
+}
+
+// decodeError says how a request that cannot be decoded is refused.
+func decodeError(err error) *refusal {
+	if errors.Is(err, span.ErrTooDeep) || errors.Is(err, span.ErrTooLarge) {
+		return &refusal{codes.ResourceExhausted, http.StatusRequestEntityTooLarge, err.Error()}
+	}
+	return &refusal{codes.InvalidArgument, http.StatusBadRequest, err.Error()}
+}
+
+// refuse counts a request that is not taken.
+func (r *Receiver) refuse(protocol, reason string) {
+	r.rejectedRequests.Add(1)
+	r.remember(protocol, reason)
+}
+
+func (r *Receiver) remember(protocol, reason string) {
+	const most = 500
+	if len(reason) > most {
+		reason = reason[:most] + "…"
+	}
+	reason = strings.ToValidUTF8(reason, "\uFFFD")
+	r.mu.Lock()
+	r.lastRejected = Rejection{r.config.Now(), protocol, reason}
+	r.mu.Unlock()
+	r.config.Log.Debug("rejected", "protocol", protocol, "reason", reason)
+}
+
+// take reserves bytes among the requests in work; give returns them.
+func (r *Receiver) take(bytes int64) *refusal {
+	if r.inFlight.Add(bytes) > r.config.Limits.InFlight {
+		r.inFlight.Add(-bytes)
+		return &refusal{codes.Unavailable, http.StatusServiceUnavailable,
+			fmt.Sprintf("requests in work take all of the %d bytes allowed, try again", r.config.Limits.InFlight)}
+	}
+	return nil
+}
+
+func (r *Receiver) give(bytes int64) { r.inFlight.Add(-bytes) }

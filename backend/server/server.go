@@ -1,0 +1,185 @@
+// Package server wires the backend together: the store, the OTLP receivers, and
+// the HTTP server of the APIs and the web UI.
+//
+// Run starts them in that order and stops them in reverse: the HTTP server first
+// stops answering new requests, then the receivers let the requests in work end,
+// then the store closes. Everything listens before anything is said to be ready.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/throughline/throughline/backend/api"
+	"github.com/throughline/throughline/backend/ingest"
+	"github.com/throughline/throughline/backend/store"
+)
+
+// Config is the settings of a server. Addresses are host:port; the port 0 takes a
+// free one.
+type Config struct {
+	Listen   string // UI and APIs
+	OTLPGRPC string // OTLP over gRPC; empty turns it off
+	OTLPHTTP string // OTLP over HTTP; empty turns it off
+
+	Store  store.Options
+	Limits ingest.Limits
+
+	// AllowedHosts are names, beside the usual ones, that requests may be for;
+	// see api.HostCheck.
+	AllowedHosts []string
+	// OTLPOrigins are the origins whose pages may send spans; see ingest.Config.
+	OTLPOrigins []string
+
+	Version string
+	UI      http.Handler // nil serves no UI
+	Log     *slog.Logger // nil means slog.Default
+
+	// ShutdownTimeout bounds the stop; 0 means 5 s.
+	ShutdownTimeout time.Duration
+}
+
+// Addresses are those that a server listens on, with their actual ports; one
+// that is turned off is empty.
+type Addresses struct {
+	Listen, OTLPGRPC, OTLPHTTP string
+}
+
+// URL is where a browser on this machine finds the UI.
+func (a Addresses) URL() string { return "http://" + reachable(a.Listen) }
+
+// Run serves until ctx ends, and then stops in order; that is no error. It calls
+// ready, unless it is nil, once everything can be reached.
+func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) {
+	started := time.Now()
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	if config.ShutdownTimeout == 0 {
+		config.ShutdownTimeout = 5 * time.Second
+	}
+	config.Store.Log = config.Log
+	limitMemory(config.Store.MaxBytes)
+
+	listeners, err := listen(config)
+	if err != nil {
+		return err
+	}
+	defer listeners.close()
+	addresses := listeners.addresses()
+
+	db := store.New(config.Store)
+	defer func() { err = errors.Join(err, db.Close()) }()
+
+	var stopping atomic.Bool
+	receiver := ingest.New(ingest.Config{
+		Store: db, Limits: config.Limits, Origins: config.OTLPOrigins,
+		AllowHost:   api.HostCheck(config.OTLPHTTP, config.AllowedHosts),
+		GRPCAddress: addresses.OTLPGRPC, HTTPAddress: addresses.OTLPHTTP,
+		Log: config.Log,
+	})
+	handler := api.New(api.Config{
+		Store: db, Version: config.Version, Started: started, UI: config.UI, Log: config.Log,
+		Receivers: receivers(addresses),
+		Ingest:    func() api.Ingest { return ingested(receiver.Stats()) },
+		AllowHost: api.HostCheck(config.Listen, config.AllowedHosts),
+		Ready: func() error {
+			if stopping.Load() {
+				return errors.New("stopping")
+			}
+			return nil
+		},
+	})
+	// Streams end with this context, because Shutdown waits for them.
+	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRequests()
+	web := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      2 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return requests },
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := web.Serve(listeners.web); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving the UI and APIs: %w", err)
+		}
+		return nil
+	})
+	if listeners.grpc != nil {
+		group.Go(func() error { return receiver.ServeGRPC(listeners.grpc) })
+	}
+	if listeners.http != nil {
+		group.Go(func() error { return receiver.ServeHTTP(listeners.http) })
+	}
+	group.Go(func() error {
+		<-ctx.Done()
+		stopping.Store(true)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.ShutdownTimeout)
+		defer cancel()
+		endRequests()
+		err := web.Shutdown(end)
+		if err != nil {
+			err = errors.Join(fmt.Errorf("stopping the UI and APIs: %w", err), web.Close())
+		}
+		return errors.Join(err, receiver.Shutdown(end))
+	})
+	config.Log.Info("ready", "ui", addresses.URL(), "otlp_grpc", addresses.OTLPGRPC, "otlp_http", addresses.OTLPHTTP,
+		"store", "memory", "max_bytes", db.Stats().MaxBytes, "start", time.Since(started).Round(time.Microsecond))
+	if ready != nil {
+		ready(addresses)
+	}
+	err = group.Wait()
+	s := db.Stats()
+	config.Log.Info("stopped", "traces", s.Traces, "spans", s.Spans)
+	return err
+}
+
+func receivers(a Addresses) []api.Receiver {
+	list := []api.Receiver{}
+	if a.OTLPGRPC != "" {
+		list = append(list, api.Receiver{Protocol: "grpc", Address: a.OTLPGRPC})
+	}
+	if a.OTLPHTTP != "" {
+		list = append(list, api.Receiver{Protocol: "http", Address: a.OTLPHTTP})
+	}
+	return list
+}
+
+func ingested(s ingest.Stats) api.Ingest {
+	return api.Ingest{
+		AcceptedSpans: s.AcceptedSpans, RejectedSpans: s.RejectedSpans, RejectedRequests: s.RejectedRequests,
+		LastAccepted: s.LastAccepted, LastRejected: api.Rejection(s.LastRejected),
+	}
+}
+
+// limitMemory makes the garbage collector run before the heap grows to twice
+// what the store holds, unless the environment has set a limit. What is held is
+// mostly free of pointers, so that collecting it often is cheap.
+func limitMemory(maxBytes int64) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	if maxBytes <= 0 {
+		maxBytes = store.DefaultMaxBytes
+	}
+	if maxBytes < math.MaxInt64/2 {
+		debug.SetMemoryLimit(maxBytes + maxBytes/4 + 96<<20)
+	}
+}
