@@ -125,8 +125,11 @@ func TestImpossibleCounts(t *testing.T) {
 		articles, suggestions int
 		want                  string
 	}{
-		{0, 0, "at least 1"}, {-1, 0, "at least 1"}, {5, -1, "0 or more"},
-		{5, 5, "4 at most"}, {5, 6, "4 at most"},
+		{0, 0, "at least 1"},
+		{-1, 0, "at least 1"},
+		{5, -1, "0 or more"},
+		{5, 5, "4 at most"},
+		{5, 6, "4 at most"},
 	} {
 		c := config(t, n.articles, n.suggestions, 0)
 		err := Write(t.Context(), c)

@@ -28,6 +28,9 @@ func main() {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
 	}
+	if status, ok := errors.AsType[exitStatus](err); ok {
+		os.Exit(int(status))
+	}
 	fmt.Fprintf(os.Stderr, "throughline: %v\n", err)
 	if isUsage(err) {
 		os.Exit(2)
@@ -47,6 +50,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return cmd.Help()
 		},
 	}
+	root.AddCommand(upCommand(), serveCommand(), mocksCommand(), guardCommand())
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -62,6 +66,11 @@ type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// exitStatus is an end that has been told already, or is not this program's to tell.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 func isUsage(err error) bool {
 	if _, ok := errors.AsType[*usageError](err); ok {

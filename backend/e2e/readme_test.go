@@ -1,0 +1,90 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// readmeCommands are the lines of the README's sh blocks, without comments.
+func readmeCommands(t *testing.T) []string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(checkout, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var commands []string
+	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```").FindAllStringSubmatch(string(b), -1) {
+		for line := range strings.Lines(block[1]) {
+			line, _, _ = strings.Cut(line, "  #")
+			if line = strings.TrimSpace(line); line != "" {
+				commands = append(commands, line)
+			}
+		}
+	}
+	return commands
+}
+
+// The README's curl lines are run against the system that its make up runs, at
+// other ports; what else it tells to type has to exist.
+func TestReadmeCommands(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(checkout, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := up(t)
+	ports := regexp.MustCompile(`\blocalhost:(\d+)`)
+	curls := 0
+	for _, line := range readmeCommands(t) {
+		words := strings.Fields(line)
+		for len(words) > 1 && strings.Contains(words[0], "=") {
+			words = words[1:] // NAME=value before a command
+		}
+		switch command := words[0]; {
+		case command == "make":
+			if !strings.Contains(string(makefile), "\n"+words[1]+":") {
+				t.Errorf("%q: no such target", line)
+			}
+		case strings.HasPrefix(command, "scripts/"):
+			if info, err := os.Stat(filepath.Join(checkout, command)); err != nil || info.Mode()&0o111 == 0 {
+				t.Errorf("%q: no such script", line)
+			}
+		case command == "curl":
+			curls++
+			moved := ports.ReplaceAllStringFunc(line, func(s string) string {
+				port, _ := strconv.Atoi(strings.TrimPrefix(s, "localhost:"))
+				return "localhost:" + strconv.Itoa(port+u.offset)
+			})
+			out, err := exec.Command("bash", "-c", moved+" --silent --show-error --write-out '\n%{http_code}'").CombinedOutput()
+			if err != nil {
+				t.Errorf("%q: %v: %s", moved, err, out)
+				continue
+			}
+			status := string(out[strings.LastIndexByte(string(out), '\n')+1:])
+			want := "200"
+			switch {
+			case strings.HasSuffix(line, "/nope"):
+				want = "404"
+			case strings.Contains(line, "=maybe"):
+				want = "400"
+			}
+			if status != want {
+				t.Errorf("%q: status %s, want %s: %s", moved, status, want, out)
+			}
+		default:
+			t.Errorf("%q: this test does not know how to check it", line)
+		}
+	}
+	if curls < 5 {
+		t.Errorf("only %d curl lines found in the README", curls)
+	}
+	if got := u.traces(t, map[string][]string{"service": {"my-service"}}); len(got) != 1 {
+		t.Errorf("the README's own span is not there: %+v", got)
+	}
+}
