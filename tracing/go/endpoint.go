@@ -164,16 +164,19 @@ func newCall(name string, opts []Option) *call {
 
 // end completes the span. It is deferred itself, not called by a deferred function: only so does recover work.
 func (c *call) end(span trace.Span, finished *bool, err *error) {
-	defer span.End()
 	if *finished {
+		defer span.End()
 		c.fail(span, *err)
 		return
 	}
-	// Goexit gives nil and is no panic.
-	if v := recover(); v != nil {
-		recordPanic(span, v)
-		panic(v)
+	v := recover() // nil after Goexit, which is no panic
+	if v == nil {
+		span.End()
+		return
 	}
+	recordPanic(span, v)
+	span.End() // not deferred: it would record the panic a second time
+	panic(v)
 }
 
 func (c *call) fail(span trace.Span, err error) {
