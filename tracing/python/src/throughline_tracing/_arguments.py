@@ -38,9 +38,9 @@ REDACTED = "[REDACTED]"
 # of a snake_case, kebab-case, dotted or camelCase key ("auth", not "author").
 SECRET_KEYS = re.compile(
     r"""(?ix)
-    pass(?:wd|word|phrase|code) | secret | credential | cookie | private_?key | api_?key
-    | access_?key | authori[sz]ation | bearer | signature | session_?id | csrf | xsrf
-    | token(?!s|iz|is|_?count|_?limit) | credit_?card | card_?number
+    pass(?:wd|word|phrase|code) | secret | credential | cookie | private[_-]?key | api[_-]?key
+    | access[_-]?key | authori[sz]ation | bearer | signature | session[_-]?id | csrf | xsrf
+    | token(?!s|iz|is|[_-]?count|[_-]?limit) | credit[_-]?card | card[_-]?number
     | (?:^|[._-]|(?<=[a-z])(?-i:(?=[A-Z])))
       (?:auth|pwd|pw|pin|otp|ssn|cvv|cvc|jwt|iban|dsn)
       (?:$|[._-]|(?-i:(?=[A-Z])))
@@ -98,7 +98,7 @@ _SCALARS: dict[type, Callable[[Any], AttributeValue]] = {
 }
 
 
-def clean_value(value: object) -> AttributeValue:
+def clean_value(value: Any) -> AttributeValue:
     """Return `value` as an attribute value; of an unknown type only the type's name.
 
     >>> clean_value("x" * 2000)[-3:], clean_value([1, 2]), clean_value(object())
@@ -106,17 +106,17 @@ def clean_value(value: object) -> AttributeValue:
     """
     cls = type(value)
     if cls is str:
-        return clean_text(value)  # type: ignore[arg-type]
+        return clean_text(value)
     if issubclass(cls, enum.Enum):
-        return clean_text(f"{cls.__name__}.{enum.Enum.__dict__['name'].__get__(value)}")
+        return clean_text(f"{cls.__name__}.{vars(value).get('_name_')}")
     for base in cls.__mro__:
         scalar = _SCALARS.get(base)
         if scalar is not None:
             return scalar(value)
     if cls is list or cls is tuple or issubclass(cls, tuple):
-        return _clean_items(value)  # type: ignore[arg-type]
+        return _clean_items(value)
     if cls in (set, frozenset, dict):
-        return f"<{cls.__name__} of {len(value)}>"  # type: ignore[arg-type]
+        return f"<{cls.__name__} of {len(value)}>"
     return _type_name(value)
 
 

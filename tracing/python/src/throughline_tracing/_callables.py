@@ -11,7 +11,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
-from throughline_tracing._spec import MARKER, Spec, spec_of
+from throughline_tracing._spec import MARKER, Spec, is_settled, spec_of
 from throughline_tracing._wrappers import wrap_function
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class TracedPartial(functools.partial):  # type: ignore[type-arg]
 
 def trace_partial(target: functools.partial[Any], spec: Spec) -> functools.partial[Any]:
     """Return `target` with its function traced; `target` itself if that is traced already."""
-    if spec_of(target.func) is not None or spec_of(target) is not None:
+    if is_settled(target.func, spec) or is_settled(target, spec):
         return target
     traced = TracedPartial(wrap_function(target.func, spec), *target.args, **target.keywords)
     vars(traced).update(vars(target))
@@ -72,9 +72,7 @@ class TracedCallable:
 
 def trace_callable(target: Callable[..., Any], spec: Spec) -> Callable[..., Any]:
     """Return a stand-in for `target` whose calls are traced."""
-    if (
-        spec_of(target) is not None
-        or spec_of(inspect.getattr_static(type(target), "__call__", None)) is not None
-    ):
+    call = inspect.getattr_static(type(target), "__call__", None)
+    if is_settled(target, spec) or is_settled(call, spec):
         return target
     return TracedCallable(target, spec)

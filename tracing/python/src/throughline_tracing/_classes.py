@@ -16,7 +16,7 @@ import types
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from throughline_tracing._spec import Spec, spec_of
+from throughline_tracing._spec import Spec, is_settled, spec_of
 from throughline_tracing._wrappers import wrap_function
 
 if TYPE_CHECKING:
@@ -95,7 +95,10 @@ def wrap_attribute(value: object, spec: Spec, name: str | None) -> Any:
 
 def _wrap(value: Any, spec: Spec, name: str | None) -> Callable[..., Any] | None:
     """Wrap `value` under its qualified name; None if it carries a spec or is no function."""
-    if not isinstance(value, _FUNCTIONS) or spec_of(value) is not None:
+    if not isinstance(value, _FUNCTIONS):
+        return None
+    # Below a decorated class what a method says of itself holds, either way.
+    if is_settled(value, spec) if name is None else spec_of(value) is not None:
         return None
     return wrap_function(value, _named(spec, name), name, strict=name is None)
 
@@ -198,4 +201,5 @@ def _hook_subclasses(cls: type, spec: Spec) -> None:
             _trace_inherited(subclass, spec)
 
     setattr(__init_subclass__, _OWNER, owner)
-    cls.__init_subclass__ = _SubclassHook(__init_subclass__)  # type: ignore[assignment]
+    target: Any = cls
+    target.__init_subclass__ = _SubclassHook(__init_subclass__)

@@ -95,8 +95,11 @@ def _is_only(error: BaseException, types: tuple[type[BaseException], ...]) -> bo
     """Report whether `error` is one of `types`, or a group of nothing else."""
     if isinstance(error, types):
         return True
-    group = getattr(builtins, "BaseExceptionGroup", None)  # new in Python 3.11
-    return group is not None and isinstance(error, group) and error.split(types)[1] is None
+    group: Any = getattr(builtins, "BaseExceptionGroup", None)  # new in Python 3.11
+    if group is None or not isinstance(error, group):
+        return False
+    _, rest = group.split(error, types)
+    return rest is None
 
 
 def _cancellations() -> tuple[type[BaseException], ...]:

@@ -52,3 +52,12 @@ def spec_of(target: object) -> Spec | None:
     except AttributeError:
         return None
     return spec if isinstance(spec, Spec) else None
+
+
+def is_settled(target: object, spec: Spec) -> bool:
+    """Report whether `target` stays as it is when decorated with `spec`.
+
+    The first spec a callable got is the one it keeps, except that disabling wins.
+    """
+    own = spec_of(target)
+    return own is not None and (own.disabled or not spec.disabled)

@@ -24,7 +24,7 @@ from throughline_tracing._context import (
     with_value,
 )
 from throughline_tracing._errors import fail
-from throughline_tracing._spec import Spec, spec_of
+from throughline_tracing._spec import Spec, is_settled
 from throughline_tracing._suppression import SUPPRESS_KEY, suppress
 from throughline_tracing._tracers import logger, scope_for
 from throughline_tracing._wrappers import end, start_rooted, wrap_function
@@ -61,6 +61,9 @@ _ROUTINES = (
     types.MethodType,
     functools._lru_cache_wrapper,
 )
+
+
+_redaction = functools.lru_cache(maxsize=64)(redaction_for)
 
 
 class Tracing:
@@ -121,7 +124,9 @@ class Tracing:
             return None
         name = options["name"] or self._module
         try:
-            attributes = clean_mapping(options["attributes"], redaction_for(options["redact"]))
+            attributes = options["attributes"]
+            if attributes is not None:
+                attributes = clean_mapping(attributes, _redaction(options["redact"]))
             return start_rooted(
                 options["root"], scope.start_span, name, parent, options["kind"], attributes
             )
@@ -388,8 +393,7 @@ def _decorate(target: Any, spec: Spec) -> Any:
     if isinstance(target, functools.partial):
         return trace_partial(target, spec)
     if isinstance(target, _ROUTINES):
-        own = spec_of(getattr(target, "__func__", target))
-        if own is not None and (own.disabled or not spec.disabled):
+        if is_settled(getattr(target, "__func__", target), spec):
             return target
         return wrap_function(target, spec)
     if callable(target):

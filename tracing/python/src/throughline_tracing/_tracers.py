@@ -46,9 +46,10 @@ class Scope:
         holder: The object whose ``_TRACER_PROVIDER`` is the provider to follow.
         provider: The provider that `start_span` belongs to.
         start_span: The tracer's own method, or None when nothing can be recorded.
+        silent: The provider while nothing can be recorded; else an object that is none.
     """
 
-    __slots__ = ("holder", "name", "provider", "start_span", "version")
+    __slots__ = ("holder", "name", "provider", "silent", "start_span", "version")
 
     def __init__(self, name: str, version: str | None, provider: TracerProvider | None) -> None:
         self.name = name
@@ -59,29 +60,30 @@ class Scope:
         else:
             self.holder = trace_api if _HAS_GLOBAL else _PublicGlobals()
         self.provider: object = _UNRESOLVED
+        self.silent: object = _UNRESOLVED
         self.start_span: Callable[..., Span] | None = None
 
     def refresh(self) -> None:
         """Resolve the tracer anew. Never raises: a broken provider records nothing."""
+        provider = None
+        start_span = None
         try:
-            self._refresh()
+            if self.holder is trace_api:
+                get_tracer_provider()  # loads the one that OTEL_PYTHON_TRACER_PROVIDER names
+            provider = self.holder._TRACER_PROVIDER
+            if provider is not None:
+                tracer = provider.get_tracer(self.name, self.version)
+                # A tracer that checks for suppression itself names the one behind
+                # it; `Trace` has made that check already.
+                tracer = getattr(tracer, "unsuppressed", tracer)
+                if not isinstance(tracer, NoOpTracer):
+                    start_span = tracer.start_span
         except Exception:
             logger.warning("getting a tracer for %r", self.name, exc_info=True)
-            self.start_span = None
-
-    def _refresh(self) -> None:
-        if self.holder is trace_api:
-            get_tracer_provider()  # loads the provider that OTEL_PYTHON_TRACER_PROVIDER names
-        provider = self.holder._TRACER_PROVIDER
+        # In this order: another thread that finds the provider finds its tracer.
+        self.start_span = start_span
         self.provider = provider
-        if provider is None:
-            self.start_span = None
-            return
-        tracer = provider.get_tracer(self.name, self.version)
-        # A tracer that checks for suppression itself names the one behind it;
-        # `Trace` has made that check already.
-        tracer = getattr(tracer, "unsuppressed", tracer)
-        self.start_span = None if isinstance(tracer, NoOpTracer) else tracer.start_span
+        self.silent = provider if start_span is None else _UNRESOLVED
 
 
 _scopes: dict[str, Scope] = {}

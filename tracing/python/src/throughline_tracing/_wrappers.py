@@ -85,20 +85,19 @@ class Operation:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Span | None:
-        """Start the span of one call under `parent`; None if the call is not to be traced."""
-        try:
-            if self.root == "new":
-                span: Span | None = start_span(self.name, parent, self.kind, self.attributes)
-            else:
-                span = start_rooted(
-                    self.root, start_span, self.name, parent, self.kind, self.attributes
-                )
-            if self.read_args is not None and span is not None and span.is_recording():
-                span.set_attributes(self.read_args(args, kwargs))
-        except Exception:
-            logger.warning("starting span %r", self.name, exc_info=True)
-            return None
+        """Start the span of one call under `parent`; None if the call is not to be traced.
+
+        May raise what the provider raises; see `not_started`.
+        """
+        span = start_rooted(self.root, start_span, self.name, parent, self.kind, self.attributes)
+        if self.read_args is not None and span is not None and span.is_recording():
+            for key, value in self.read_args(args, kwargs).items():
+                span.set_attribute(key, value)  # cheaper than set_attributes for a few
         return span
+
+    def not_started(self) -> None:
+        """Report the exception being handled; the call goes on without a span."""
+        logger.warning("starting span %r", self.name, exc_info=True)
 
     def finish(self, span: Span, result: object) -> None:
         """Record the result of a call that returned."""
@@ -115,7 +114,7 @@ def start_rooted(
     name: str,
     parent: Context,
     kind: SpanKind,
-    attributes: Mapping[str, AttributeValue],
+    attributes: Mapping[str, AttributeValue] | None,
 ) -> Span | None:
     """Start a span under `parent` as the option ``root`` says; None if it is to be skipped."""
     if root == "new":
@@ -133,7 +132,12 @@ def end(span: Span) -> None:
     try:
         span.end()
     except Exception:
-        logger.warning("ending a span", exc_info=True)
+        not_ended()
+
+
+def not_ended() -> None:
+    """Report the exception being handled; the span is lost."""
+    logger.warning("ending a span", exc_info=True)
 
 
 def switched_off(name: str) -> bool:
@@ -209,15 +213,24 @@ def wrap_function(
     return wrapper
 
 
+# The two wrappers below are on the path of every traced call and therefore
+# repeat each other, and `Operation`, instead of calling a shared function.
+
+
 def _function(fn: Callable[..., Any], operation: Operation) -> Callable[..., Any]:
     scope = operation.scope
     holder = scope.holder
-    start = operation.start
+    name, kind, attributes = operation.name, operation.kind, operation.attributes
+    plain = operation.root == "new" and operation.read_args is None
+    start, not_started = operation.start, operation.not_started
     spec = operation.spec
     finish = operation.finish if operation.read_result is not None else None
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if holder._TRACER_PROVIDER is not scope.provider:
+        provider = holder._TRACER_PROVIDER
+        if provider is scope.silent:
+            return fn(*args, **kwargs)
+        if provider is not scope.provider:
             scope.refresh()
         start_span = scope.start_span
         if start_span is None:
@@ -225,10 +238,17 @@ def _function(fn: Callable[..., Any], operation: Operation) -> Callable[..., Any
         parent = get_current()
         if SUPPRESS_KEY in parent:
             return fn(*args, **kwargs)
-        span = start(start_span, parent, args, kwargs)
+        span: Span | None = None
+        try:
+            if plain:
+                span = start_span(name, parent, kind, attributes)
+            else:
+                span = start(start_span, parent, args, kwargs)
+        except Exception:
+            not_started()
         if span is None:
             return fn(*args, **kwargs)
-        token = attach(with_value(parent, SPAN_KEY, span))
+        token = attach(Context({**parent, SPAN_KEY: span}))
         try:
             result = fn(*args, **kwargs)
             if finish is not None:
@@ -242,7 +262,10 @@ def _function(fn: Callable[..., Any], operation: Operation) -> Callable[..., Any
                 raw_detach(token)
             except ForeignTokenError:
                 pass
-            end(span)
+            try:
+                span.end()
+            except Exception:
+                not_ended()
 
     return wrapper
 
@@ -250,12 +273,17 @@ def _function(fn: Callable[..., Any], operation: Operation) -> Callable[..., Any
 def _coroutine(fn: Callable[..., Any], operation: Operation) -> Callable[..., Any]:
     scope = operation.scope
     holder = scope.holder
-    start = operation.start
+    name, kind, attributes = operation.name, operation.kind, operation.attributes
+    plain = operation.root == "new" and operation.read_args is None
+    start, not_started = operation.start, operation.not_started
     spec = operation.spec
     finish = operation.finish if operation.read_result is not None else None
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if holder._TRACER_PROVIDER is not scope.provider:
+        provider = holder._TRACER_PROVIDER
+        if provider is scope.silent:
+            return await fn(*args, **kwargs)
+        if provider is not scope.provider:
             scope.refresh()
         start_span = scope.start_span
         if start_span is None:
@@ -263,10 +291,17 @@ def _coroutine(fn: Callable[..., Any], operation: Operation) -> Callable[..., An
         parent = get_current()
         if SUPPRESS_KEY in parent:
             return await fn(*args, **kwargs)
-        span = start(start_span, parent, args, kwargs)
+        span: Span | None = None
+        try:
+            if plain:
+                span = start_span(name, parent, kind, attributes)
+            else:
+                span = start(start_span, parent, args, kwargs)
+        except Exception:
+            not_started()
         if span is None:
             return await fn(*args, **kwargs)
-        token = attach(with_value(parent, SPAN_KEY, span))
+        token = attach(Context({**parent, SPAN_KEY: span}))
         try:
             result = await fn(*args, **kwargs)
             if finish is not None:
@@ -281,7 +316,10 @@ def _coroutine(fn: Callable[..., Any], operation: Operation) -> Callable[..., An
                 raw_detach(token)
             except ForeignTokenError:
                 pass
-            end(span)
+            try:
+                span.end()
+            except Exception:
+                not_ended()
 
     return wrapper
 
@@ -320,7 +358,11 @@ def _enter_generator(
         scope.refresh()
     if scope.start_span is None or SUPPRESS_KEY in parent:
         return None, None
-    span = operation.start(scope.start_span, parent, args, kwargs)
+    span: Span | None = None
+    try:
+        span = operation.start(scope.start_span, parent, args, kwargs)
+    except Exception:
+        operation.not_started()
     if span is None:
         return None, None
     return with_value(parent, SPAN_KEY, span), span

@@ -47,7 +47,7 @@ from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from throughline_tracing._suppression import is_suppressed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from opentelemetry.trace import Span, Tracer
 
@@ -250,7 +250,7 @@ def capture(
     sampler: Sampler = ALWAYS_ON,
     resource: Resource | None = None,
     clock: Clock | None = None,
-) -> Iterator[SpanRecorder]:
+) -> Generator[SpanRecorder, None, None]:
     """Record the spans of a block, by a tracer provider that is the global one meanwhile.
 
     The provider that was global before is global again afterwards. Not for two
