@@ -121,8 +121,8 @@ func (v Value) Map() []Attribute {
 }
 
 // Text is the value as people write it: strings as they are, numbers in
-// decimal, booleans as true and false, bytes in base64, lists and maps as JSON
-// of their texts' types, the empty value as nothing.
+// decimal, with an exponent only when very large or small, booleans as true and
+// false, bytes in base64, lists and maps as plain JSON, the empty value as nothing.
 func (v Value) Text() string {
 	switch v.typ {
 	case TypeString:
@@ -132,7 +132,12 @@ func (v Value) Text() string {
 	case TypeInt:
 		return strconv.FormatInt(int64(v.num), 10)
 	case TypeFloat:
-		return strconv.FormatFloat(v.Float(), 'g', -1, 64)
+		f := v.Float()
+		format := byte('f')
+		if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
+			format = 'e'
+		}
+		return strconv.FormatFloat(f, format, -1, 64)
 	case TypeBytes:
 		return base64.StdEncoding.EncodeToString([]byte(v.text))
 	case TypeList, TypeMap:

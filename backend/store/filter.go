@@ -12,7 +12,7 @@ import (
 // [Filter.decide] without the lock.
 func (t *trace) fits(f *Filter) (ok bool, undecided []held) {
 	switch {
-	case f.Start != 0 && t.end < f.Start, f.End != 0 && t.start > f.End:
+	case t.end < max(f.Start, f.StartMin), f.latest() != 0 && t.start > f.latest():
 		return false, nil
 	case f.Status != nil && *f.Status == span.StatusError && t.errors == 0:
 		return false, nil
@@ -20,7 +20,7 @@ func (t *trace) fits(f *Filter) (ok bool, undecided []held) {
 		return false, nil
 	}
 	byOperation := f.Service != nil || f.Name != nil || f.Kind != nil
-	byEntry := f.Status != nil || f.MinDuration > 0 || f.MaxDuration > 0
+	byEntry := f.Status != nil || f.MinDuration > 0 || f.MaxDuration > 0 || f.StartMin > 0 || f.StartMax > 0
 	byContent := len(f.Attributes) > 0 || f.Where != nil
 	operations := make([]bool, len(t.ops.list))
 	some := false
@@ -55,7 +55,16 @@ func (f *Filter) entry(e *entry) bool {
 	d := e.end - e.start
 	return (f.Status == nil || *f.Status == e.status) &&
 		d >= uint64(f.MinDuration) &&
-		(f.MaxDuration == 0 || d <= uint64(f.MaxDuration))
+		(f.MaxDuration == 0 || d <= uint64(f.MaxDuration)) &&
+		e.start >= f.StartMin && (f.StartMax == 0 || e.start <= f.StartMax)
+}
+
+// latest is the last start of a trace that may fit, 0 when there is no bound.
+func (f *Filter) latest() uint64 {
+	if f.End == 0 || f.StartMax != 0 && f.StartMax < f.End {
+		return f.StartMax
+	}
+	return f.End
 }
 
 // decide reports whether one of the spans fits the attributes and Where.

@@ -62,7 +62,7 @@ func (s *snapshot) decode(ctx context.Context) (*span.Trace, error) {
 }
 
 // Dependency is an edge of the service graph: spans of Child whose parent is a
-// span of Parent, another service.
+// span of Parent. Calls inside one service are an edge from it to itself.
 type Dependency struct {
 	Parent, Child string
 	CallCount     int
@@ -94,7 +94,7 @@ func (db *DB) Dependencies(ctx context.Context, start, end uint64) ([]Dependency
 			}
 			last = k
 			looked += len(k.trace.entries)
-			if len(k.trace.services.list) > 1 && k.trace.end >= start {
+			if k.trace.end >= start {
 				snapshots = append(snapshots, k.trace.snapshot())
 			}
 		}
@@ -117,9 +117,6 @@ func (db *DB) Dependencies(ctx context.Context, start, end uint64) ([]Dependency
 					continue
 				}
 				k := edge{s.ops[s.entries[p].op].service.name, s.ops[e.op].service.name}
-				if k.parent == k.child {
-					continue
-				}
 				d := edges[k]
 				if d == nil {
 					d = &Dependency{Parent: k.parent, Child: k.child}

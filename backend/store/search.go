@@ -25,8 +25,12 @@ type Filter struct {
 	// called without any lock held.
 	Where func(*span.Span) bool
 
-	Start, End uint64 // unix nanoseconds; 0 means no bound
-	Limit      int    // of the traces found; 0 means no limit
+	// Bounds of the span's start, unix nanoseconds; 0 means none.
+	StartMin, StartMax uint64
+
+	// The range that the trace overlaps, unix nanoseconds; 0 means no bound.
+	Start, End uint64
+	Limit      int // of the traces found; 0 means no limit
 }
 
 // AttributeFilter demands an attribute of the span or else of its resource. The
@@ -52,8 +56,8 @@ func (db *DB) Search(ctx context.Context, f *Filter) (Found, error) {
 		limit = math.MaxInt - 1
 	}
 	last := key{start: math.MaxUint64, trace: &trace{number: math.MaxUint64}}
-	if f.End != 0 {
-		last.start = f.End
+	if latest := f.latest(); latest != 0 {
+		last.start = latest
 	}
 	seen := map[*trace]bool{}
 	page := make([]key, 0, min(pageTraces, limit+1))
@@ -196,11 +200,11 @@ func (db *DB) page(f *Filter, last key, page []key) []key {
 	case 0:
 		return page
 	case 1:
-		return lines[0].before(last, f.Start, page)
+		return lines[0].before(last, max(f.Start, f.StartMin), page)
 	}
 	var all []key
 	for _, l := range lines {
-		all = append(all, l.before(last, f.Start, make([]key, 0, cap(page)))...)
+		all = append(all, l.before(last, max(f.Start, f.StartMin), make([]key, 0, cap(page)))...)
 	}
 	slices.SortFunc(all, func(a, b key) int {
 		if a == b {

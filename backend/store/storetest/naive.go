@@ -94,7 +94,8 @@ func fits(f *store.Filter, s *span.Span) bool {
 		f.Kind != nil && *f.Kind != s.Kind ||
 		f.Status != nil && *f.Status != s.Status.Code ||
 		s.Duration() < f.MinDuration ||
-		f.MaxDuration != 0 && s.Duration() > f.MaxDuration {
+		f.MaxDuration != 0 && s.Duration() > f.MaxDuration ||
+		s.StartTime < f.StartMin || f.StartMax != 0 && s.StartTime > f.StartMax {
 		return false
 	}
 	for _, a := range f.Attributes {
@@ -212,7 +213,7 @@ func (n *Naive) Dependencies(start, end uint64) []store.Dependency {
 		}
 		for _, sp := range t {
 			parent, ok := t[sp.ParentSpanID]
-			if !ok || parent.ServiceName() == sp.ServiceName() {
+			if !ok {
 				continue
 			}
 			key := edge{parent.ServiceName(), sp.ServiceName()}

@@ -111,6 +111,12 @@ func RandomFilter(rng *rand.Rand) *store.Filter {
 	if rng.IntN(3) == 0 {
 		f.End = base + uint64(rng.Int64N(int64(time.Minute)))
 	}
+	if rng.IntN(4) == 0 {
+		f.StartMin = base + uint64(rng.Int64N(int64(time.Minute)))
+	}
+	if rng.IntN(4) == 0 {
+		f.StartMax = base + uint64(rng.Int64N(int64(time.Minute)))
+	}
 	if rng.IntN(2) == 0 {
 		f.Limit = 1 + rng.IntN(20)
 	}
@@ -150,6 +156,8 @@ func describe(f *store.Filter) string {
 	show("where", true, f.Where != nil)
 	show("start", f.Start, f.Start != 0)
 	show("end", f.End, f.End != 0)
+	show("startMin", f.StartMin, f.StartMin != 0)
+	show("startMax", f.StartMax, f.StartMax != 0)
 	show("limit", f.Limit, f.Limit != 0)
 	return b.String()
 }
