@@ -49,7 +49,7 @@ func command(env ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, kv)
 		}
 	}
-	cmd.Env = append(cmd.Env, runMain+"=1", "PORT=0")
+	cmd.Env = append(cmd.Env, runMain+"=1", "PORT=0", "GORACE=atexit_sleep_ms=0")
 	cmd.Env = append(cmd.Env, env...)
 	return cmd
 }

@@ -358,7 +358,7 @@ func testShutdownDeadline(t *testing.T) {
 		get(t, p.URL+"/articles/v1/")
 		code, took := p.stop(t, syscall.SIGTERM)
 		if code != 0 || took > 2*time.Second {
-			t.Errorf("%s backend: exit code %d after %v, want 0 within a second", name, code, took)
+			t.Errorf("%s backend: exit code %d after %v, want 0 within a second; log:\n%s", name, code, took, strings.Join(p.lines(), "\n"))
 		}
 		if p.count("stopping tracing") != 1 {
 			t.Errorf("%s backend: the lost spans are not reported: %s", name, p.lines())

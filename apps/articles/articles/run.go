@@ -9,7 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	tracing "github.com/throughline/throughline/tracing/go"
@@ -47,7 +47,7 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger, listening func(ne
 	service := TraceService(NewService(data, suggestions, cfg.SuggestionsConcurrency, logger))
 	var (
 		health   Health
-		inFlight sync.WaitGroup
+		inFlight atomic.Int64
 	)
 	handler := NewHandler(MakeEndpoints(service, cfg.RequestTimeout), cfg.LeanTracing, logger)
 	srv := &http.Server{
@@ -80,7 +80,7 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger, listening func(ne
 // shutDown drains requests, cuts those that take too long, and flushes spans, in that order and in timeout altogether.
 // A fifth of the time is kept for the flush.
 func shutDown(
-	srv *http.Server, inFlight *sync.WaitGroup, suggestions SuggestionsClient,
+	srv *http.Server, inFlight *atomic.Int64, suggestions SuggestionsClient,
 	stopTracing func(context.Context) error, timeout time.Duration, logger *slog.Logger,
 ) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -91,7 +91,7 @@ func shutDown(
 		logger.Warn("requests were cut off", "error", err.Error())
 		_ = srv.Close()
 		// Their handlers see the cancellation; their spans should be in the flush.
-		waitFor(inFlight, timeout/20)
+		waitForNone(inFlight, timeout/20)
 	}
 	suggestions.CloseIdleConnections()
 	if err := stopTracing(ctx); err != nil {
@@ -102,21 +102,18 @@ func shutDown(
 	return nil
 }
 
-// counted tells n of the requests that are under way.
-func counted(n *sync.WaitGroup, next http.Handler) http.Handler {
+// counted keeps the number of requests that are under way in n.
+func counted(n *atomic.Int64, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.Add(1)
-		defer n.Done()
+		defer n.Add(-1)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// waitFor waits for wg, at most for d.
-func waitFor(wg *sync.WaitGroup, d time.Duration) {
-	done := make(chan struct{})
-	go func() { wg.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(d):
+// waitForNone waits until n is 0, at most for d.
+func waitForNone(n *atomic.Int64, d time.Duration) {
+	for deadline := time.Now().Add(d); n.Load() > 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
 	}
 }
