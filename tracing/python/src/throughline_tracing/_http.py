@@ -23,6 +23,7 @@ METHODS: Final = frozenset(
     for name in (os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS") or _KNOWN).split(",")
 )
 MAX_VALUE: Final = 2_048
+_MAX_PORT_DIGITS: Final = 5
 _FIRST_SERVER_ERROR: Final = 500
 
 # Query values that are secrets: what the conventions list, and what people put there.
@@ -61,6 +62,31 @@ def method_attributes(method: str) -> dict[str, Any]:
     if method in METHODS:
         return {"http.request.method": method}
     return {"http.request.method": "_OTHER", "http.request.method_original": method[:MAX_VALUE]}
+
+
+def authority_attributes(
+    host: str | None, scheme: str, address: str, port: str
+) -> dict[str, str | int]:
+    """Return the attributes for the server as the client calls it, in its Host header.
+
+    Example:
+        >>> authority_attributes("[::1]:8002", "http", "", "")
+        {'server.address': '[::1]', 'server.port': 8002}
+        >>> authority_attributes(None, "https", "example.com", "")
+        {'server.address': 'example.com', 'server.port': 443}
+    """
+    if host:
+        address, colon, port = host.rpartition(":")
+        if not colon or not port.isdecimal():
+            address, port = host, ""
+    attributes: dict[str, str | int] = {}
+    if address:
+        attributes["server.address"] = address[:MAX_VALUE]
+    if not port:
+        port = "443" if scheme == "https" else "80"
+    if port.isdecimal() and len(port) <= _MAX_PORT_DIGITS:
+        attributes["server.port"] = int(port)
+    return attributes
 
 
 def end_request(

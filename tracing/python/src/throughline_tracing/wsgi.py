@@ -23,6 +23,7 @@ from opentelemetry.trace import Span, SpanKind, set_span_in_context
 from throughline_tracing._context import Context, attach, detach, get_current, get_current_span
 from throughline_tracing._http import (
     MAX_VALUE,
+    authority_attributes,
     end_request,
     local_server_span,
     method_attributes,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from opentelemetry.trace import TracerProvider
 
-_DEFAULT_PORTS: Final = {"80", "443"}
 
 
 class EnvironGetter(Getter[dict[str, Any]]):
@@ -274,9 +274,7 @@ class TraceMiddleware:
         self._timing = server_timing
         self._scope = scope_for(__name__, tracer_provider)
 
-    def __call__(
-        self, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request."""
         request = Request(environ, self._scope, timing=self._timing)
         if environ.get("PATH_INFO") in self._excluded:
@@ -296,19 +294,12 @@ def request_attributes(environ: WSGIEnvironment, route: str | None) -> dict[str,
         attributes["url.query"] = redact_query(query)
     if route:
         attributes["http.route"] = route
-    host = get("HTTP_HOST")
-    if host:
-        name, colon, port = host.rpartition(":")
-        if not colon or not port.isdigit():
-            name, port = host, ""
-    else:
-        name, port = get("SERVER_NAME", ""), get("SERVER_PORT", "")
-    if name:
-        attributes["server.address"] = name[:MAX_VALUE]
-    if not port:
-        port = "443" if attributes["url.scheme"] == "https" else "80"
-    if port.isdecimal() and len(port) <= 5:  # noqa: PLR2004
-        attributes["server.port"] = int(port)
+    attributes |= authority_attributes(
+        get("HTTP_HOST"),
+        attributes["url.scheme"],
+        get("SERVER_NAME", ""),
+        str(get("SERVER_PORT", "")),
+    )
     if client := get("REMOTE_ADDR"):
         attributes["client.address"] = client
         attributes["network.peer.address"] = client

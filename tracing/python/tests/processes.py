@@ -1,0 +1,26 @@
+"""Running programs that trace, in processes of their own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+
+def environment(**environ):
+    """Return the environment without tracing variables, with `environ` over it."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "TRACING_", "GRPC_"))}
+    return clean | environ
+
+
+def run_python(code, *, check=True, timeout=60, **environ):
+    """Run a program to its end; fails with what it said if it does not end well."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=environment(**environ),
+        text=True,
+        capture_output=True,
+        timeout=timeout,
+    )
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
