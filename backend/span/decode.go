@@ -64,7 +64,7 @@ func DecodeProto(request string, limits Limits) (*Batch, error) {
 // decoder cuts the attributes of many spans out of few allocations.
 type decoder struct {
 	limits     Limits
-	left       int // of limits.Memory
+	left       int    // of limits.Memory
 	batch      *Batch // nil when one span alone is read
 	attributes []Attribute
 }

@@ -1,6 +1,10 @@
 package span
 
-import "math"
+import (
+	"encoding/base64"
+	"math"
+	"strconv"
+)
 
 // AppendProto appends the span as the bytes of an OTLP Span message, without
 // its resource and scope. Equal spans give equal bytes.
@@ -188,6 +192,35 @@ func Group(spans []Span) []ResourceSpans {
 		g.Scopes[c].Spans = append(g.Scopes[c].Spans, s)
 	}
 	return groups
+}
+
+// Needles returns the bytes of which one is part of what [Span.AppendProto] makes
+// of a span with an attribute of that key whose [Value.Text] is text. They may
+// occur elsewhere too, so that a hit has to be looked at. It returns nil when
+// there are too many: then any span may have it.
+func Needles(key, text string) []string {
+	if text == "" || text == "NaN" || text[0] == '[' || text[0] == '{' {
+		return nil // also the text of nothing, of many NaNs, of lists and maps
+	}
+	values := []Value{String(text)}
+	if b, err := strconv.ParseBool(text); err == nil && strconv.FormatBool(b) == text {
+		values = append(values, Bool(b))
+	}
+	if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+		values = append(values, Int(i))
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil {
+		values = append(values, Float(f))
+	}
+	if b, err := base64.StdEncoding.DecodeString(text); err == nil {
+		values = append(values, Bytes(string(b)))
+	}
+	needles := make([]string, len(values))
+	for i, v := range values {
+		const tag = 1
+		needles[i] = string(appendAttributes(nil, 1, []Attribute{{key, v}})[tag:])
+	}
+	return needles
 }
 
 func orEmpty[T any](p *T) *T {

@@ -41,10 +41,8 @@ var (
 const maxGroups = 32
 
 // nextField reads the first field of s and returns what is behind it. Groups,
-// which OTLP never had, are returned as a field without a value.
-func nextField(s string) (field, string, error) { return readField(s, 0) }
-
-func readField(s string, groups int) (f field, rest string, err error) {
+// which OTLP never had, are skipped and returned as a field without a value.
+func nextField(s string) (f field, rest string, err error) {
 	tag, s, err := varint(s)
 	if err != nil {
 		return field{}, "", err
@@ -54,6 +52,16 @@ func readField(s string, groups int) (f field, rest string, err error) {
 	}
 	f.number, f.typ = int(tag>>3), wireType(tag&7)
 	switch f.typ {
+	case wireBytes:
+		n, s, err := varint(s)
+		if err != nil {
+			return field{}, "", err
+		}
+		if n > uint64(len(s)) {
+			return field{}, "", errTruncated
+		}
+		f.s = s[:n]
+		return f, s[n:], nil
 	case wireVarint:
 		f.n, s, err = varint(s)
 		return f, s, err
@@ -70,42 +78,51 @@ func readField(s string, groups int) (f field, rest string, err error) {
 		}
 		f.n = uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 		return f, s[4:], nil
-	case wireBytes:
-		n, s, err := varint(s)
-		if err != nil {
-			return field{}, "", err
-		}
-		if n > uint64(len(s)) {
-			return field{}, "", errTruncated
-		}
-		f.s = s[:n]
-		return f, s[n:], nil
 	case wireGroup:
-		if groups == maxGroups {
-			return field{}, "", errGroup
-		}
-		for {
-			var in field
-			if in, s, err = readField(s, groups+1); err != nil {
-				return field{}, "", err
-			}
-			if in.typ == wireEnd {
-				if in.number != f.number {
-					return field{}, "", errGroup
-				}
-				return f, s, nil
-			}
-		}
+		s, err = skipGroup(s, f.number, maxGroups)
+		return f, s, err
 	case wireEnd:
-		if groups == 0 {
-			return field{}, "", errGroup
-		}
-		return f, s, nil
+		return field{}, "", errGroup
 	}
 	return field{}, "", fmt.Errorf("protobuf wire type %d is unknown", f.typ)
 }
 
+// skipGroup returns what is behind the end of a group.
+func skipGroup(s string, number, depth int) (string, error) {
+	if depth == 0 {
+		return "", errGroup
+	}
+	for {
+		tag, rest, err := varint(s)
+		if err != nil {
+			return "", err
+		}
+		switch wireType(tag & 7) {
+		case wireEnd:
+			if int(tag>>3) != number {
+				return "", errGroup
+			}
+			return rest, nil
+		case wireGroup:
+			if s, err = skipGroup(rest, int(tag>>3), depth-1); err != nil {
+				return "", err
+			}
+		default:
+			if _, s, err = nextField(s); err != nil {
+				return "", err
+			}
+		}
+	}
+}
+
 func varint(s string) (uint64, string, error) {
+	if len(s) > 0 && s[0] < 0x80 { // most of them
+		return uint64(s[0]), s[1:], nil
+	}
+	return longVarint(s)
+}
+
+func longVarint(s string) (uint64, string, error) {
 	var n uint64
 	for i := 0; i < len(s); i++ {
 		b := s[i]

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/throughline/throughline/backend/span"
@@ -9,7 +10,7 @@ import (
 
 // fits decides about a trace under the lock, by its entries. When that depends on
 // what only the encoded spans say, those are returned to be decided by
-// [Filter.decide] without the lock.
+// [query.decide] without the lock.
 func (t *trace) fits(f *Filter) (ok bool, undecided []held) {
 	switch {
 	case t.end < max(f.Start, f.StartMin), f.latest() != 0 && t.start > f.latest():
@@ -67,8 +68,22 @@ func (f *Filter) latest() uint64 {
 	return f.End
 }
 
+// query is a filter made ready for many spans.
+type query struct {
+	*Filter
+	needles [][]string // of Attributes; see span.Needles
+}
+
+func newQuery(f *Filter) *query {
+	q := &query{Filter: f}
+	for _, a := range f.Attributes {
+		q.needles = append(q.needles, span.Needles(a.Key, a.Value))
+	}
+	return q
+}
+
 // decide reports whether one of the spans fits the attributes and Where.
-func (f *Filter) decide(ctx context.Context, spans []held) (bool, error) {
+func (f *query) decide(ctx context.Context, spans []held) (bool, error) {
 	var s span.Span
 	for i := range spans {
 		if i%256 == 255 {
@@ -91,10 +106,14 @@ func (f *Filter) decide(ctx context.Context, spans []held) (bool, error) {
 	return false, nil
 }
 
-// mayHave rules out spans in whose bytes or resource a key does not occur.
-func (f *Filter) mayHave(h *held) bool {
-	for _, a := range f.Attributes {
-		if !strings.Contains(h.data, a.Key) && !strings.Contains(h.origin.resource.key, a.Key) {
+// mayHave rules out the spans in whose bytes an attribute cannot be, unless their
+// resource has it.
+func (f *query) mayHave(h *held) bool {
+	for i, a := range f.Attributes {
+		if f.needles[i] == nil || hasText(h.origin.resource.value.Attributes, a) {
+			continue
+		}
+		if !slices.ContainsFunc(f.needles[i], func(n string) bool { return strings.Contains(h.data, n) }) {
 			return false
 		}
 	}

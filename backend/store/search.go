@@ -59,6 +59,7 @@ func (db *DB) Search(ctx context.Context, f *Filter) (Found, error) {
 	if latest := f.latest(); latest != 0 {
 		last.start = latest
 	}
+	q := newQuery(f)
 	seen := map[*trace]bool{}
 	page := make([]key, 0, min(pageTraces, limit+1))
 	var candidates []candidate
@@ -76,7 +77,7 @@ func (db *DB) Search(ctx context.Context, f *Filter) (Found, error) {
 				continue
 			}
 			if len(c.undecided) > 0 {
-				ok, err := f.decide(ctx, c.undecided)
+				ok, err := q.decide(ctx, c.undecided)
 				if err != nil {
 					return Found{}, err
 				}
@@ -100,6 +101,7 @@ func (db *DB) Search(ctx context.Context, f *Filter) (Found, error) {
 // Match returns the summaries of those of the traces that fit f, in the order of
 // ids, without those that are not held.
 func (db *DB) Match(ctx context.Context, ids []span.TraceID, f *Filter) ([]span.Summary, error) {
+	q := newQuery(f)
 	list := []span.Summary{}
 	for _, id := range ids {
 		if err := ctx.Err(); err != nil {
@@ -120,7 +122,7 @@ func (db *DB) Match(ctx context.Context, ids []span.TraceID, f *Filter) ([]span.
 		}
 		db.mu.RUnlock()
 		if len(undecided) > 0 {
-			ok, err := f.decide(ctx, undecided)
+			ok, err := q.decide(ctx, undecided)
 			if err != nil {
 				return nil, err
 			}

@@ -121,13 +121,14 @@ func (db *DB) Close() error {
 func (db *DB) Append(ctx context.Context, batch *span.Batch) error {
 	groups := groupByTrace(batch.Spans)
 	changed := make([]span.TraceID, 0, len(groups))
+	var e encoder
 	for i := range groups {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		g := &groups[i]
-		g.encode()
-		added, err := db.appendGroup(g, batch)
+		e.encode(g)
+		added, err := db.appendGroup(g, &e, batch)
 		if err != nil {
 			return fmt.Errorf("appending to trace %s: %w", g.id, err)
 		}
@@ -140,13 +141,10 @@ func (db *DB) Append(ctx context.Context, batch *span.Batch) error {
 	return nil
 }
 
-// group is spans of one trace, encoded outside the lock.
+// group is spans of one trace.
 type group struct {
 	id    span.TraceID
 	spans []*span.Span
-	buf   []byte
-	ends  []int    // of the spans in buf
-	keys  []string // of the origins: resource, scope of each span
 }
 
 // maxGroup bounds how many spans are added under one hold of the lock.
@@ -168,22 +166,30 @@ func groupByTrace(spans []span.Span) []group {
 	return groups
 }
 
-func (g *group) encode() {
-	var resource *span.Resource
-	var scope *span.Scope
-	var resourceKey, scopeKey string
+// encoder holds one encoded group, outside the lock; its memory serves the next.
+type encoder struct {
+	buf   []byte
+	ends  []int       // of the spans in buf
+	keys  [][2]string // of the resource and the scope of each span
+	last  span.Span   // whose resource and scope known is of
+	known [2]string
+	chunk []byte // for appendGroup
+}
+
+func (e *encoder) encode(g *group) {
+	e.buf, e.ends, e.keys = e.buf[:0], e.ends[:0], e.keys[:0]
 	for _, s := range g.spans {
-		g.buf = s.AppendProto(g.buf)
-		g.ends = append(g.ends, len(g.buf))
-		if s.Resource != resource || resourceKey == "" {
-			resource = s.Resource
-			resourceKey = string(orEmpty(resource).AppendProto(nil))
+		e.buf = s.AppendProto(e.buf)
+		e.ends = append(e.ends, len(e.buf))
+		if s.Resource != e.last.Resource || e.known[0] == "" {
+			e.last.Resource = s.Resource
+			e.known[0] = string(orEmpty(s.Resource).AppendProto(nil))
 		}
-		if s.Scope != scope || scopeKey == "" {
-			scope = s.Scope
-			scopeKey = string(orEmpty(scope).AppendProto(nil))
+		if s.Scope != e.last.Scope || e.known[1] == "" {
+			e.last.Scope = s.Scope
+			e.known[1] = string(orEmpty(s.Scope).AppendProto(nil))
 		}
-		g.keys = append(g.keys, resourceKey, scopeKey)
+		e.keys = append(e.keys, e.known)
 	}
 }
 
@@ -195,7 +201,7 @@ func orEmpty[T any](p *T) *T {
 }
 
 // appendGroup adds spans to their trace and evicts what there is no room for.
-func (db *DB) appendGroup(g *group, batch *span.Batch) (added bool, err error) {
+func (db *DB) appendGroup(g *group, e *encoder, batch *span.Batch) (added bool, err error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.closed {
@@ -205,22 +211,22 @@ func (db *DB) appendGroup(g *group, batch *span.Batch) (added bool, err error) {
 	if t == nil {
 		t = &trace{id: g.id, root: -1, earliest: -1, start: math.MaxUint64}
 	}
-	if len(g.buf) > math.MaxUint32 {
-		return false, fmt.Errorf("%d bytes of spans at once", len(g.buf))
+	if len(e.buf) > math.MaxUint32 {
+		return false, fmt.Errorf("%d bytes of spans at once", len(e.buf))
 	}
-	a := appending{db: db, trace: t, oldStart: t.start, oldEnd: t.end, oldServices: len(t.services.list), oldOps: len(t.ops.list)}
+	a := appending{db: db, trace: t, chunk: e.chunk[:0], oldStart: t.start, oldEnd: t.end, oldServices: len(t.services.list), oldOps: len(t.ops.list)}
 	if t.entries == nil {
 		t.entries = make([]entry, 0, len(g.spans))
 	}
 	from := 0
 	for i, s := range g.spans {
-		data := g.buf[from:g.ends[i]]
-		from = g.ends[i]
+		data := e.buf[from:e.ends[i]]
+		from = e.ends[i]
 		if t.size+int64(len(a.chunk)+len(data)) > db.options.MaxBytes/2 {
 			batch.Rejected.Add(fmt.Sprintf("trace has %d bytes, half of what the store may hold", t.size), s)
 			continue
 		}
-		if err := a.span(s, data, g.keys[2*i], g.keys[2*i+1]); err != nil {
+		if err := a.span(s, data, e.keys[i][0], e.keys[i][1]); err != nil {
 			return false, err
 		}
 	}
@@ -233,6 +239,7 @@ func (db *DB) appendGroup(g *group, batch *span.Batch) (added bool, err error) {
 		db.traces[g.id] = t
 	}
 	a.finish()
+	e.chunk = a.chunk
 	db.evict()
 	return a.changed, nil
 }
