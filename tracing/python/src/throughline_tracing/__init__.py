@@ -41,7 +41,15 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(module), name)
+    try:
+        value = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        raise ImportError(
+            f"{__name__}.{name} needs the OpenTelemetry SDK: "
+            "pip install 'throughline-tracing[otlp]'"
+        ) from error
     globals()[name] = value
     return value
 
