@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
-from urllib.parse import urlsplit
 
 from throughline_tracing.exceptions import ConfigurationError
 
@@ -26,6 +25,8 @@ TRACES_PATH: Final = "/v1/traces"
 _DEFAULT_PORTS: Final[Mapping[str, int]] = {GRPC: 4317, HTTP: 4318}
 _SCHEME_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _MAX_PORT = 65535
+_SHOWN = 100  # characters of what was given, in an error
+_PARTS = re.compile(r"([^/?#]*)([^?#]*)(.*)", re.DOTALL)
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 
 
@@ -120,18 +121,22 @@ def check_protocol(protocol: str) -> Protocol:
 
 def _parse(address: str, wanted: str | None, headers: dict[str, str]) -> Backend:
     chosen = check_protocol(wanted) if wanted else None
-    scheme, separator, _ = address.partition("://")
+    scheme, separator, rest = address.partition("://")
     scheme = scheme.lower() if separator else ""
     if scheme not in {"", "http", "https"}:
         raise ValueError(f"scheme {scheme!r} is not one of http, https")
 
-    url = urlsplit(address if separator else f"//{address}")
-    if "@" in url.netloc:
+    parts = _PARTS.fullmatch(rest if separator else address)
+    assert parts is not None
+    authority, path, tail = parts.groups()
+    if "@" in authority:
         raise ValueError("credentials do not belong in the address; put them in a header")
-    if url.query or url.fragment:
+    if tail:
         raise ValueError("a query or a fragment does not belong in the address")
-    host, port = _host_and_port(url.netloc)
-    path = url.path.rstrip("/")
+    if not path.isprintable():
+        raise ValueError(f"path {path!r} has control characters")
+    host, port = _host_and_port(authority)
+    path = path.rstrip("/")
 
     protocol = chosen or (HTTP if path or port == _DEFAULT_PORTS[HTTP] else GRPC)
     if protocol == GRPC:
@@ -148,27 +153,29 @@ def _parse(address: str, wanted: str | None, headers: dict[str, str]) -> Backend
     return Backend(HTTP, endpoint, scheme != "https", headers)
 
 
-def _host_and_port(netloc: str) -> tuple[str, int | None]:
-    """Split an authority; IPv6 addresses keep their brackets."""
-    host, colon, port = netloc.rpartition(":")
-    if not colon or netloc.endswith("]"):
-        host, port = netloc, ""
-    if host.startswith("[") and host.endswith("]"):
+def _host_and_port(authority: str) -> tuple[str, int | None]:
+    """Split an authority; an IPv6 address keeps its brackets."""
+    host, colon, port = authority.rpartition(":")
+    if not colon or authority.endswith("]"):
+        host, colon, port = authority, "", ""
+    if not host:
+        raise ValueError("the host is missing")
+    if host.startswith("["):
         try:
-            ipaddress.IPv6Address(host[1:-1])
+            ipaddress.IPv6Address(host[1:].removesuffix("]"))
         except ValueError:
-            raise ValueError(f"host {host!r} is not an IPv6 address") from None
+            raise ValueError(f"host {host[:_SHOWN]!r} is not an IPv6 address") from None
+        if not host.endswith("]"):
+            raise ValueError(f"host {host!r} lacks a bracket")
     elif not _HOST.fullmatch(host):
-        raise ValueError(f"host {host!r} is not a host name" if host else "the host is missing")
-    if not port and not colon:
+        raise ValueError(f"host {host[:_SHOWN]!r} is not a host name")
+    if not colon:
         return host, None
-    if netloc.endswith("]"):
-        return host, None
-    if not (port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT):
-        raise ValueError(f"port {port!r} is not a number from 1 to {_MAX_PORT}")
+    if not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= _MAX_PORT):
+        raise ValueError(f"port {port[:_SHOWN]!r} is not a number from 1 to {_MAX_PORT}")
     return host, int(port)
 
 
 def _shown(address: str) -> str:
     """Quote an address for an error message, without what may be a password."""
-    return repr(re.sub(r"//[^/@]*@", "//…@", address.strip()))
+    return repr(re.sub(r"//[^/@]*@", "//…@", address.strip())[:_SHOWN])

@@ -49,13 +49,13 @@ def unregister(provider: _Provider) -> None:
 
 
 def _shut_down() -> None:
-    for provider in list(_providers):
+    for provider in _providers.copy():
         provider.shutdown()
 
 
 def _on_sigterm(signum: int, frame: FrameType | None) -> None:
     """Flush, then end the way the signal would have ended the process."""
-    for provider in list(_providers):
+    for provider in _providers.copy():
         provider.shutdown()
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)
@@ -66,7 +66,7 @@ def _on_sigterm(signum: int, frame: FrameType | None) -> None:
 def _flush_and_exit(status: int) -> NoReturn:
     """Stand in for `os._exit` in a forked child."""
     try:
-        for provider in list(_providers):
+        for provider in _providers.copy():
             provider.force_flush()
     finally:
         _exit_now(status)

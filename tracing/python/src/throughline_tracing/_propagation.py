@@ -60,7 +60,10 @@ _OWS = " \t"
 class RemoteSpanContext(SpanContext):
     """The span context of a request, with the header it was read from."""
 
-    traceparent: str
+    @property
+    def traceparent(self) -> str | None:
+        """The header as it came; None in a copy that went through pickle."""
+        return vars(self).get("traceparent")
 
 
 class OpaqueTraceState(TraceState):
@@ -132,7 +135,7 @@ class TraceContextPropagator(TextMapPropagator):
             trace_flags=TraceFlags(int(match[4], 16)),
             trace_state=parse_tracestate(getter.get(carrier, TRACESTATE) or ()),
         )
-        remote.traceparent = traceparent
+        vars(remote)["traceparent"] = traceparent  # the class forbids plain assignment
         return set_span_in_context(NonRecordingSpan(remote), context)
 
     def inject(
@@ -145,13 +148,10 @@ class TraceContextPropagator(TextMapPropagator):
         current = get_current_span(context).get_span_context()
         if not current.is_valid:
             return
-        if isinstance(current, RemoteSpanContext):
-            traceparent = current.traceparent
-        else:
-            traceparent = (
-                f"00-{current.trace_id:032x}-{current.span_id:016x}"
-                f"-{current.trace_flags & _FLAGS:02x}"
-            )
+        traceparent = current.traceparent if isinstance(current, RemoteSpanContext) else None
+        if traceparent is None:
+            flags = current.trace_flags & _FLAGS
+            traceparent = f"00-{current.trace_id:032x}-{current.span_id:016x}-{flags:02x}"
         setter.set(carrier, TRACEPARENT, traceparent)
         if current.trace_state:
             setter.set(carrier, TRACESTATE, current.trace_state.to_header())
