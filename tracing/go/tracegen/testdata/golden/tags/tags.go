@@ -1,0 +1,2 @@
+// Package tags has interfaces under build constraints.
+package tags
