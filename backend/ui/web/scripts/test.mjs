@@ -26,10 +26,20 @@ await build({
   logLevel: "warning",
 });
 const compiled = readdirSync(outdir).map((name) => join(outdir, name));
-const child = spawn(process.execPath, ["--enable-source-maps", "--test", ...rest, ...compiled], {
-  cwd: web,
-  stdio: "inherit",
-});
+const child = spawn(
+  process.execPath,
+  [
+    "--enable-source-maps",
+    "--test",
+    ...(folder === "browser" ? ["--test-concurrency=1"] : []),
+    ...rest,
+    ...compiled,
+  ],
+  {
+    cwd: web,
+    stdio: "inherit",
+  },
+);
 child.on("exit", (code, signal) => {
   process.exitCode = code ?? (signal ? 1 : 0);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backoff } from "../src/lib/backoff";
-import { curlExample, environment, reachable } from "../src/lib/first-trace";
+import { articlesExample, curlExample, environment, reachable } from "../src/lib/first-trace";
 import { commandOf, type Focus, help, type Key } from "../src/lib/keys";
 import { parseTrace } from "../src/lib/otlp";
 
@@ -70,6 +70,9 @@ test("a wildcard address is reached by the page's host", () => {
   assert.equal(reachable("[::]:4318", "[::1]"), "[::1]:4318");
   assert.equal(reachable(":4318", "localhost"), "localhost:4318");
   assert.equal(reachable("127.0.0.1:4318", "localhost"), "127.0.0.1:4318");
+  assert.equal(articlesExample(16686), "curl 'http://localhost:8001/articles/v1/?with_suggested=1'");
+  assert.equal(articlesExample(17686), "curl 'http://localhost:9001/articles/v1/?with_suggested=1'");
+  assert.equal(articlesExample(Number("")), "curl 'http://localhost:8001/articles/v1/?with_suggested=1'");
   assert.deepEqual(environment([{ protocol: "grpc", address: "127.0.0.1:5317" }], "h"), {
     throughline: "TRACING_BACKEND_URL=127.0.0.1:5317",
     standard:

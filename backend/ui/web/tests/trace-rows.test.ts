@@ -66,7 +66,7 @@ test("an answer replaces, but not what came after it was asked for", () => {
 
 test("an answer does not move rows that are being read", () => {
   const before = merge(noRows, [row("a", 1), row("gone", 2), row("b", 3)], false, 10);
-  const after = replace(before, [row("c", 9), row("b", 3, 3, 2), row("a", 1)], [], true, 10);
-  assert.equal(ids(after), "b2 a1");
+  const after = replace(before, [row("c", 9), row("b", 3, 3, 2), row("a", 1), row("older", 0)], [], true, 10);
+  assert.equal(ids(after), "b2 a1 older1");
   assert.deepEqual([...after.held.keys()], ["c"]);
 });

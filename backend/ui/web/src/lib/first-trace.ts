@@ -41,6 +41,16 @@ export function curlExample(httpAddress: string, traceId: string, spanId: string
   return `curl http://${httpAddress}/v1/traces -H 'Content-Type: application/json' -d '${JSON.stringify(body, null, 1).replace(/\n\s*/g, " ")}'`;
 }
 
+/**
+ * The request to the example services of `throughline up`, which moves all its
+ * ports by one offset: the one that this page's port has.
+ */
+export function articlesExample(pagePort: number): string {
+  const offset = pagePort - 16_686;
+  const port = offset > 0 && offset + 16_686 < 65_536 ? 8001 + offset : 8001;
+  return `curl 'http://localhost:${port}/articles/v1/?with_suggested=1'`;
+}
+
 export function environment(
   receivers: readonly Receiver[],
   pageHost: string,

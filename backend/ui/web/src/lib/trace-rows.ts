@@ -20,9 +20,11 @@ export interface TraceRow {
 export interface Rows {
   shown: readonly TraceRow[];
   held: ReadonlyMap<string, TraceRow>;
+  /** Older rows were left out to keep to the limit. */
+  cut: boolean;
 }
 
-export const noRows: Rows = { shown: [], held: new Map() };
+export const noRows: Rows = { shown: [], held: new Map(), cut: false };
 
 function newestFirst(a: TraceRow, b: TraceRow): number {
   if (a.startNano !== b.startNano) return a.startNano > b.startNano ? -1 : 1;
@@ -45,14 +47,16 @@ export function merge(rows: Rows, arrived: readonly TraceRow[], hold: boolean, l
     if (at !== undefined) shown[at] = later(shown[at], row);
     else held.set(row.traceId, later(held.get(row.traceId), row));
   }
-  return hold ? { shown, held: bound(held, limit) } : release({ shown, held }, limit);
+  return hold
+    ? { shown, held: bound(held, limit), cut: rows.cut }
+    : release({ shown, held, cut: rows.cut }, limit);
 }
 
 /** Shows what was held, in order. */
 export function release(rows: Rows, limit: number): Rows {
   const shown = rows.shown.filter((row) => !rows.held.has(row.traceId)).concat([...rows.held.values()]);
   shown.sort(newestFirst);
-  return { shown: shown.slice(0, limit), held: new Map() };
+  return { shown: shown.slice(0, limit), held: new Map(), cut: rows.cut || shown.length > limit };
 }
 
 // What is beyond the limit would be cut at once when it is shown.
@@ -76,8 +80,12 @@ export function replace(
 ): Rows {
   const fresh = new Map(answer.map((row) => [row.traceId, row]));
   for (const row of since) fresh.set(row.traceId, later(fresh.get(row.traceId), row));
-  if (!hold || rows.shown.length === 0) return release({ shown: [], held: fresh }, limit);
+  if (!hold || rows.shown.length === 0) return release({ ...noRows, held: fresh }, limit);
   const shown = rows.shown.flatMap((row) => fresh.get(row.traceId) ?? []);
   for (const row of shown) fresh.delete(row.traceId);
-  return { shown, held: fresh };
+  // What is older than all of them comes in below, where it moves nothing.
+  const oldest = rows.shown.at(-1);
+  const below = [...fresh.values()].filter((row) => oldest && newestFirst(oldest, row) < 0).sort(newestFirst);
+  for (const row of below) fresh.delete(row.traceId);
+  return { shown: shown.concat(below).slice(0, limit), held: fresh, cut: false };
 }

@@ -22,15 +22,29 @@ function parse(location: Location): Route {
 
 export const route = signal<Route>(parse(window.location));
 
+// The browser would scroll before the page it goes back to is drawn. So each
+// entry of the history keeps where it was left, and the page scrolls itself.
+history.scrollRestoration = "manual";
+
 export function navigate(url: string, options: { replace?: boolean } = {}): void {
-  if (options.replace) history.replaceState(null, "", url);
-  else history.pushState(null, "", url);
+  if (options.replace) {
+    history.replaceState(history.state, "", url);
+  } else {
+    history.replaceState({ scroll: window.scrollY }, "");
+    history.pushState(null, "", url);
+  }
   route.value = parse(window.location);
 }
 
 window.addEventListener("popstate", () => {
   route.value = parse(window.location);
 });
+
+/** Where the current entry of the history was left, in pixels from the top. */
+export function leftAt(): number {
+  const scroll = (history.state as { scroll?: unknown } | null)?.scroll;
+  return typeof scroll === "number" ? scroll : 0;
+}
 
 /** For a click on a link of ours: follows it inside the page, unless a new tab or a download is meant. */
 export function followInside(event: MouseEvent): void {

@@ -20,7 +20,9 @@ import { clockOffset, follow, noteServerTime } from "./server";
 export const filter = signal<Filter>(noFilter);
 export const limit = signal(100);
 export const rows = signal<Rows>(noRows);
-export const truncated = signal(false);
+const answerTruncated = signal(false);
+/** There are older traces than those shown. */
+export const truncated = computed(() => answerTruncated.value || rows.value.cut);
 export const loading = signal(true);
 export const problem = signal<string | undefined>(undefined);
 /** Paused by the person: nothing new comes in until resumed. */
@@ -77,7 +79,7 @@ export async function refresh(): Promise<void> {
       noteServerTime(serverMillis);
       const answer = body.traces.map(rowOf);
       rows.value = replace(rows.value, answer, since, holding(), limit.value);
-      truncated.value = body.truncated;
+      answerTruncated.value = body.truncated;
       problem.value = undefined;
       loading.value = false;
       noteServices(answer);

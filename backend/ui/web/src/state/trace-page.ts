@@ -30,27 +30,36 @@ export interface Loaded {
 /** A trace that got a span within this time is said to be still arriving. */
 const quietMillis = 3_000;
 
+/** Finding among this many spans takes longer than a key stroke should. */
+const manySpans = 5_000;
+
 export class TracePage {
   readonly loaded = signal<Loaded | undefined>(undefined);
   /** "missing": the server has no such trace; what was loaded before stays. */
   readonly phase = signal<"loading" | "ready" | "missing" | "failed">("loading");
   readonly problem = signal("");
   readonly collapsed: Signal<ReadonlySet<string>> = signal(new Set<string>());
+  /** Id of the span whose details are open. */
   readonly selected = signal("");
+  /** Id of the span that keys act on. */
+  readonly cursor = signal("");
   readonly range = signal<Range | undefined>(undefined);
+  /** What is typed into Find. */
   readonly query = signal("");
+  /** What is looked for: the same, but in a large trace only once the typing rests. */
+  readonly asked = signal("");
   readonly onlyMatches = signal(false);
   private readonly lastGrown = signal(0);
 
   readonly matches: ReadonlySignal<Node[]> = computed(() => {
     const loaded = this.loaded.value;
-    return loaded ? findSpans(loaded.tree, this.query.value) : [];
+    return loaded ? findSpans(loaded.tree, this.asked.value) : [];
   });
   readonly matchSet: ReadonlySignal<ReadonlySet<Node>> = computed(() => new Set(this.matches.value));
   readonly rows: ReadonlySignal<Node[]> = computed(() => {
     const loaded = this.loaded.value;
     if (!loaded) return [];
-    const only = this.onlyMatches.value && this.query.value.trim() !== "";
+    const only = this.onlyMatches.value && this.asked.value.trim() !== "";
     return visibleRows(
       loaded.tree,
       this.collapsed.value,
@@ -69,10 +78,22 @@ export class TracePage {
   private cost = 0;
   private startedAt = 0;
   private stale = false;
+  private typing: number | undefined;
+  private readonly unwatch: () => void;
   private readonly unfollow: () => void;
   private readonly fallback: number;
 
   constructor(readonly traceId: string) {
+    this.unwatch = this.query.subscribe((query) => {
+      window.clearTimeout(this.typing);
+      const spans = this.loaded.peek()?.tree.nodes.length ?? 0;
+      if (spans < manySpans || query === "") this.asked.value = query;
+      else {
+        this.typing = window.setTimeout(() => {
+          this.asked.value = query;
+        }, 200);
+      }
+    });
     this.fallback = window.setTimeout(() => this.reload(), 1_500);
     this.unfollow = follow(new URLSearchParams(), {
       open: () => {
@@ -92,6 +113,8 @@ export class TracePage {
     window.clearTimeout(this.timer);
     this.request?.abort();
     this.request = undefined;
+    window.clearTimeout(this.typing);
+    this.unwatch();
     this.unfollow();
   }
 
@@ -136,6 +159,11 @@ export class TracePage {
     this.cost = performance.now() - this.startedAt;
     this.request = undefined;
     if (this.stale) this.reload();
+  }
+
+  /** The node that keys act on: where the cursor was put, else the selected one. */
+  cursorNode(): Node | undefined {
+    return this.node(this.cursor.value) ?? this.node(this.selected.value);
   }
 
   node(spanId: string): Node | undefined {

@@ -4,7 +4,7 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import type { StatusJson } from "../api/types";
-import { curlExample, environment, reachable } from "../lib/first-trace";
+import { articlesExample, curlExample, environment, reachable } from "../lib/first-trace";
 import { formatAgo, formatDuration, plural } from "../lib/format";
 import { clock, clockOffset, status } from "../state/server";
 import { Copy, Notice } from "./common";
@@ -34,15 +34,15 @@ export function EmptyState(): JSX.Element {
       <p class="lead">It will appear here by itself, within a second of arriving.</p>
       {now ? <Diagnosis status={now} /> : null}
       <div class="ways">
+        <Way title="See two services traced" code={articlesExample(Number(window.location.port))}>
+          With the example services running: <code>make up</code> in a checkout of Throughline starts articles
+          in Go and suggestions in Python.
+        </Way>
         {curl ? (
           <Way title="Send one span by hand" code={curl}>
-            OTLP as JSON, by HTTP. It works in any terminal on this machine.
+            OTLP as JSON, by HTTP, from any terminal on the machine of the server.
           </Way>
         ) : null}
-        <Way title="See two services traced" code="make up">
-          In a checkout of Throughline: starts the articles service in Go and the suggestions service in
-          Python. Then <code>curl 'http://localhost:8001/articles/v1/?with_suggested=1'</code>.
-        </Way>
         <Way title="Your Go or Python service, with Throughline's packages" code={env.throughline}>
           The environment variable of <code>tracing/go</code> and <code>throughline-tracing</code>.
         </Way>

@@ -8,7 +8,6 @@ import {
   type Filter,
   faults,
   filterToUrl,
-  instant,
   isEmpty,
   kinds,
   lookbacks,
@@ -18,6 +17,7 @@ import {
 import { oneLine, serviceLabel } from "../lib/text";
 import { listUrl, navigate } from "../state/router";
 import { filter, services } from "../state/trace-list";
+import { Field, Moment, Text } from "./fields";
 import { Icon } from "./icons";
 
 function change(part: Partial<Filter>): void {
@@ -54,10 +54,7 @@ export function FilterBar(): JSX.Element {
       class={`filters ${open ? "open" : ""}`}
       role="search"
       aria-label="Filter traces"
-      onSubmit={(event) => {
-        event.preventDefault();
-        (document.activeElement as HTMLElement | null)?.blur();
-      }}
+      onSubmit={(event) => event.preventDefault()}
     >
       <button type="button" class="button filters-toggle" aria-expanded={open} onClick={() => setOpen(!open)}>
         <Icon name="filter" />
@@ -65,103 +62,141 @@ export function FilterBar(): JSX.Element {
       </button>
       <div class="fields">
         <Field label="Service">
-          <select
-            value={current.service === undefined ? any : `=${current.service}`}
-            onChange={(e) => {
-              const value = e.currentTarget.value;
-              change({ service: value === any ? undefined : value.slice(1) });
-            }}
-          >
-            <option value={any}>All services</option>
-            {options.map((name) => (
-              <option key={name} value={`=${name}`}>
-                {serviceLabel(name)}
-              </option>
-            ))}
-          </select>
+          {(id) => (
+            <select
+              id={id}
+              value={current.service === undefined ? any : `=${current.service}`}
+              onChange={(e) => {
+                const value = e.currentTarget.value;
+                change({ service: value === any ? undefined : value.slice(1) });
+              }}
+            >
+              <option value={any}>All services</option>
+              {options.map((name) => (
+                <option key={name} value={`=${name}`}>
+                  {serviceLabel(name)}
+                </option>
+              ))}
+            </select>
+          )}
         </Field>
         <Field label="Span name" wide>
-          <Text value={current.name} list={namesId} placeholder="any" onCommit={(name) => change({ name })} />
-          <datalist id={namesId}>
-            {names.map((name) => (
-              <option key={name} value={name} />
-            ))}
-          </datalist>
+          {(id) => (
+            <>
+              <Text
+                id={id}
+                value={current.name}
+                list={namesId}
+                placeholder="any"
+                onCommit={(name) => change({ name })}
+              />
+              <datalist id={namesId}>
+                {names.map((name) => (
+                  <option key={name} value={name} />
+                ))}
+              </datalist>
+            </>
+          )}
         </Field>
         <Field label="Kind">
-          <select
-            value={current.kind}
-            onChange={(e) => change({ kind: e.currentTarget.value as Filter["kind"] })}
-          >
-            <option value="">any</option>
-            {kinds.map((kind) => (
-              <option key={kind} value={kind}>
-                {kind}
-              </option>
-            ))}
-          </select>
+          {(id) => (
+            <select
+              id={id}
+              value={current.kind}
+              onChange={(e) => change({ kind: e.currentTarget.value as Filter["kind"] })}
+            >
+              <option value="">any</option>
+              {kinds.map((kind) => (
+                <option key={kind} value={kind}>
+                  {kind}
+                </option>
+              ))}
+            </select>
+          )}
         </Field>
         <Field label="Status">
-          <select
-            value={current.status}
-            onChange={(e) => change({ status: e.currentTarget.value as Filter["status"] })}
-          >
-            <option value="">any</option>
-            {statuses.map((s) => (
-              <option key={s} value={s}>
-                {s}
-              </option>
-            ))}
-          </select>
+          {(id) => (
+            <select
+              id={id}
+              value={current.status}
+              onChange={(e) => change({ status: e.currentTarget.value as Filter["status"] })}
+            >
+              <option value="">any</option>
+              {statuses.map((s) => (
+                <option key={s} value={s}>
+                  {s}
+                </option>
+              ))}
+            </select>
+          )}
         </Field>
         <Field label="Longer than" fault={wrong.minDuration} narrow>
-          <Text
-            value={current.minDuration}
-            placeholder="250ms"
-            onCommit={(minDuration) => change({ minDuration })}
-          />
+          {(id) => (
+            <>
+              <Text
+                id={id}
+                value={current.minDuration}
+                placeholder="250ms"
+                onCommit={(minDuration) => change({ minDuration })}
+              />
+            </>
+          )}
         </Field>
         <Field label="Shorter than" fault={wrong.maxDuration} narrow>
-          <Text
-            value={current.maxDuration}
-            placeholder="1.5s"
-            onCommit={(maxDuration) => change({ maxDuration })}
-          />
+          {(id) => (
+            <>
+              <Text
+                id={id}
+                value={current.maxDuration}
+                placeholder="1.5s"
+                onCommit={(maxDuration) => change({ maxDuration })}
+              />
+            </>
+          )}
         </Field>
         <Field label="Attribute" fault={wrong.attributes} wide>
-          <Text
-            value=""
-            placeholder="key=value"
-            onCommit={(a) => {
-              if (a && !current.attributes.includes(a)) change({ attributes: [...current.attributes, a] });
-            }}
-          />
+          {(id) => (
+            <>
+              <Text
+                id={id}
+                value=""
+                placeholder="key=value"
+                onCommit={(a) => {
+                  if (a && !current.attributes.includes(a))
+                    change({ attributes: [...current.attributes, a] });
+                }}
+              />
+            </>
+          )}
         </Field>
         <Field label="Time">
-          <select
-            value={absolute ? "custom" : current.last}
-            onChange={(e) => {
-              const last = e.currentTarget.value;
-              setCustom(last === "custom");
-              change(last === "custom" ? { last: "" } : { last, start: "", end: "" });
-            }}
-          >
-            <option value="">All that is stored</option>
-            {lookbacks.map((last) => (
-              <option key={last} value={last}>
-                {lookbackWords[last]}
-              </option>
-            ))}
-            <option value="custom">From … to …</option>
-          </select>
+          {(id) => (
+            <select
+              id={id}
+              value={absolute ? "custom" : current.last}
+              onChange={(e) => {
+                const last = e.currentTarget.value;
+                setCustom(last === "custom");
+                change(last === "custom" ? { last: "" } : { last, start: "", end: "" });
+              }}
+            >
+              <option value="">All that is stored</option>
+              {lookbacks.map((last) => (
+                <option key={last} value={last}>
+                  {lookbackWords[last]}
+                </option>
+              ))}
+              <option value="custom">From … to …</option>
+            </select>
+          )}
         </Field>
         {absolute ? (
           <>
             <Field label="From" fault={wrong.start}>
-              <Moment value={current.start} onCommit={(start) => change({ start })} />
+              {(id) => <Moment id={id} value={current.start} onCommit={(start) => change({ start })} />}
             </Field>
             <Field label="To" fault={wrong.end}>
-              <Moment value={current.end} onCommit={(end) => change({ end })} />
+              {(id) => <Moment id={id} value={current.end} onCommit={(end) => change({ end })} />}
             </Field>
           </>
         ) : null}
@@ -190,79 +225,6 @@ export function FilterBar(): JSX.Element {
         </ul>
       ) : null}
     </form>
-  );
-}
-
-function Field(props: {
-  label: string;
-  fault?: string | undefined;
-  wide?: boolean;
-  narrow?: boolean;
-  children: JSX.Element | JSX.Element[];
-}): JSX.Element {
-  return (
-    // biome-ignore lint/a11y/noLabelWithoutControl: the control is among the children
-    <label
-      class={`field ${props.wide ? "wide" : ""} ${props.narrow ? "narrow" : ""} ${props.fault ? "wrong" : ""}`}
-    >
-      <span class="field-label">{props.label}</span>
-      {props.children}
-      {props.fault ? (
-        <span class="fault" role="alert">
-          {props.fault}
-        </span>
-      ) : null}
-    </label>
-  );
-}
-
-function Text(props: {
-  value: string;
-  placeholder: string;
-  list?: string;
-  onCommit: (value: string) => void;
-}): JSX.Element {
-  const [draft, setDraft] = useState(props.value);
-  useEffect(() => setDraft(props.value), [props.value]);
-  const commit = (): void => {
-    const value = draft.trim();
-    props.onCommit(value);
-    if (props.value === "") setDraft("");
-    else setDraft(value);
-  };
-  return (
-    <input
-      type="text"
-      value={draft}
-      placeholder={props.placeholder}
-      list={props.list}
-      autocomplete="off"
-      spellcheck={false}
-      maxLength={2048}
-      onInput={(e) => setDraft(e.currentTarget.value)}
-      onBlur={commit}
-    />
-  );
-}
-
-/** A date and time in the browser's zone, kept in the filter as RFC 3339. */
-function Moment({ value, onCommit }: { value: string; onCommit: (value: string) => void }): JSX.Element {
-  const nano = instant(value);
-  let local = "";
-  if (nano !== undefined) {
-    const date = new Date(Number(nano / 1_000_000n));
-    local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
-  }
-  return (
-    <input
-      type="datetime-local"
-      step="1"
-      value={local}
-      onChange={(e) => {
-        const date = new Date(e.currentTarget.value);
-        onCommit(Number.isNaN(date.getTime()) ? "" : date.toISOString());
-      }}
-    />
   );
 }
 

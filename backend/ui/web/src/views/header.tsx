@@ -46,6 +46,7 @@ function OpenTrace(): JSX.Element {
     <form
       class="open-trace"
       role="search"
+      aria-label="Open a trace"
       onSubmit={(event) => {
         event.preventDefault();
         const input = event.currentTarget.elements.namedItem("trace") as HTMLInputElement;

@@ -38,7 +38,7 @@ export function run(command: Command, page: TracePage, waterfall: WaterfallHandl
   const loaded = page.loaded.value;
   if (!loaded || !waterfall) return false;
   const rows = page.rows.value;
-  const cursor = waterfall.cursor();
+  const cursor = page.cursorNode();
   const at = Math.max(0, cursor ? rows.indexOf(cursor) : 0);
   const move = (to: number): boolean => {
     const node = rows[Math.min(rows.length - 1, Math.max(0, to))];

@@ -5,6 +5,7 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { faults, isEmpty } from "../lib/filter";
 import { formatBytes, formatCount, plural } from "../lib/format";
 import type { TraceRow } from "../lib/trace-rows";
+import { leftAt } from "../state/router";
 import { clock, clockOffset, connection, status } from "../state/server";
 import * as list from "../state/trace-list";
 import { Link, Notice } from "./common";
@@ -13,18 +14,14 @@ import { FilterBar } from "./filter-bar";
 import { Icon } from "./icons";
 import { TraceRowView } from "./trace-row";
 
-// Where the list was scrolled to when a trace was opened from it.
-let leftAt = 0;
-
 export function TraceListPage({ query }: { query: URLSearchParams }): JSX.Element {
   const key = query.toString();
   // Key stands for query.
   useEffect(() => list.show(query), [key]);
   useEffect(() => {
     document.title = "Traces · Throughline";
-    window.scrollTo(0, leftAt);
+    window.scrollTo(0, leftAt());
     const onScroll = (): void => {
-      leftAt = window.scrollY;
       const down = window.scrollY > 40;
       if (down !== list.reading.value) {
         list.reading.value = down;
@@ -40,12 +37,13 @@ export function TraceListPage({ query }: { query: URLSearchParams }): JSX.Elemen
 
   const filtered = !isEmpty(list.filter.value);
   const none = list.rows.value.shown.length === 0;
+  const empty = none && !filtered && !list.loading.value && list.problem.value === undefined;
   return (
     <main id="main" class="list-page">
       <h1 class="offscreen">Traces</h1>
-      <FilterBar />
+      {empty ? null : <FilterBar />}
       <Problems />
-      {none && !filtered && !list.loading.value && list.problem.value === undefined ? (
+      {empty ? (
         <EmptyState />
       ) : (
         <>
@@ -103,7 +101,7 @@ function Toolbar(): JSX.Element {
       <span class="muted">
         {list.loading.value
           ? "Loading…"
-          : `${list.truncated.value || shown.length >= list.limit.value ? "Newest " : ""}${plural(shown.length, "trace")}`}
+          : `${list.truncated.value ? "Newest " : ""}${plural(shown.length, "trace")}`}
       </span>
       <button
         type="button"

@@ -99,9 +99,11 @@ function Back(): JSX.Element {
 /** The selected span and the URL follow each other. */
 function useUrlSpan(page: TracePage, fromUrl: string, waterfall: RefObject<WaterfallHandle | null>): void {
   const loaded = page.loaded.value !== undefined;
+  // What was written to the URL here is no news when it comes back from there.
+  const written = useRef<string | undefined>(undefined);
   useEffect(() => {
-    if (fromUrl === page.selected.value) return;
-    page.selected.value = fromUrl;
+    if (fromUrl !== written.current) page.selected.value = fromUrl;
+    written.current = undefined;
   }, [page, fromUrl]);
   const shown = useRef("");
   useEffect(() => {
@@ -117,7 +119,10 @@ function useUrlSpan(page: TracePage, fromUrl: string, waterfall: RefObject<Water
     if (selected === fromUrl) return undefined;
     shown.current = selected;
     // Moving through the rows changes the selection often; browsers limit such calls.
-    const timer = window.setTimeout(() => navigate(traceUrl(page.traceId, selected), { replace: true }), 250);
+    const timer = window.setTimeout(() => {
+      written.current = selected;
+      navigate(traceUrl(page.traceId, selected), { replace: true });
+    }, 250);
     return () => window.clearTimeout(timer);
   }, [page, selected, fromUrl]);
 }

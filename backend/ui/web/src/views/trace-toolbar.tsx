@@ -43,7 +43,7 @@ export function TraceToolbar({
             type="button"
             class="icon-button text"
             title="Collapse one level (p)"
-            aria-label="Collapse one level"
+            aria-label="−1: collapse one level"
             onClick={() => run("collapse-level", page, waterfall.current)}
           >
             −1
@@ -52,7 +52,7 @@ export function TraceToolbar({
             type="button"
             class="icon-button text"
             title="Expand one level (o)"
-            aria-label="Expand one level"
+            aria-label="+1: expand one level"
             onClick={() => run("expand-level", page, waterfall.current)}
           >
             +1
@@ -99,11 +99,11 @@ function Find({
 }): JSX.Element {
   const query = page.query.value;
   const matches = page.matches.value;
-  const cursor = waterfall.current?.cursor();
+  const cursor = page.cursorNode();
   const at = cursor ? matches.indexOf(cursor) : -1;
   const asked = query.trim() !== "";
   return (
-    <div class="find" role="search">
+    <div class="find" role="search" aria-label="Find in this trace">
       <label class="find-box">
         <Icon name="search" />
         <span class="offscreen">Find in this trace</span>
@@ -126,11 +126,13 @@ function Find({
         />
         {asked ? (
           <span class="find-count" role="status">
-            {matches.length === 0
-              ? "no match"
-              : at >= 0
-                ? `${formatCount(at + 1)} of ${formatCount(matches.length)}`
-                : plural(matches.length, "match", "matches")}
+            {query !== page.asked.value
+              ? "…"
+              : matches.length === 0
+                ? "no match"
+                : at >= 0
+                  ? `${formatCount(at + 1)} of ${formatCount(matches.length)}`
+                  : plural(matches.length, "match", "matches")}
           </span>
         ) : null}
       </label>

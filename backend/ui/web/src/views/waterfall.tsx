@@ -16,8 +16,6 @@ const narrow = 560;
 const heights = { wide: 28, stacked: 46 };
 
 export interface WaterfallHandle {
-  /** The row that keys act on. */
-  cursor(): Node | undefined;
   /** Puts the cursor on a row that is visible, and scrolls to it. */
   moveTo(node: Node): void;
   /** The same for any node: opens what hides it first. */
@@ -40,7 +38,6 @@ export function Waterfall({
   const scroller = useRef<HTMLDivElement>(null);
   const scrollTop = useSignal(0);
   const [size, setSize] = useState({ width: 0, height: 0 });
-  const [cursorId, setCursorId] = useState("");
   const [said, setSaid] = useState("");
   const [share, setShare] = useState(() => {
     const stored = load("label-share");
@@ -53,8 +50,8 @@ export function Waterfall({
   const loaded = page.loaded.value;
   const range = page.visibleRange.value;
   const places = useMemo(() => new Map(rows.map((node, i) => [node, i])), [rows]);
-  const cursor = page.node(cursorId) ?? page.node(page.selected.value) ?? undefined;
-  const matches = page.query.value.trim() ? page.matchSet.value : undefined;
+  const cursor = page.cursorNode();
+  const matches = page.asked.value.trim() ? page.matchSet.value : undefined;
 
   const scrollTo = (node: Node): void => {
     const at = page.rows.value.indexOf(node);
@@ -70,9 +67,8 @@ export function Waterfall({
   };
 
   useImperativeHandle(handle, () => ({
-    cursor: () => page.node(cursorId) ?? page.node(page.selected.value),
     moveTo(node) {
-      setCursorId(node.span.spanId);
+      page.cursor.value = node.span.spanId;
       // With the details open they follow the cursor.
       if (page.selected.value) page.selected.value = node.span.spanId;
       scrollTo(node);
@@ -99,14 +95,16 @@ export function Waterfall({
   }, []);
 
   // While the trace grows, the row at the top stays at the top.
-  const anchor = useRef<{ id: string; offset: number } | undefined>(undefined);
+  const anchor = useRef<{ id: string; offset: number; top: number } | undefined>(undefined);
   useLayoutEffect(() => {
     const element = scroller.current;
     const kept = anchor.current;
     const node = kept?.id ? page.node(kept.id) : undefined;
     const at = node ? places.get(node) : undefined;
     if (element && kept && at !== undefined && element.scrollTop > 0) {
-      const wanted = at * rowHeight + kept.offset;
+      // Notices above may come and go as well.
+      const moved = element.getBoundingClientRect().top - kept.top;
+      const wanted = at * rowHeight + kept.offset + moved;
       if (Math.abs(wanted - element.scrollTop) >= 1) element.scrollTop = wanted;
     }
   }, [page, places, rowHeight]);
@@ -116,7 +114,11 @@ export function Waterfall({
     if (!element) return;
     scrollTop.value = element.scrollTop;
     const top = page.rows.value[Math.floor(element.scrollTop / rowHeight)];
-    anchor.current = top ? { id: top.span.spanId, offset: element.scrollTop % rowHeight } : undefined;
+    anchor.current = top && {
+      id: top.span.spanId,
+      offset: element.scrollTop % rowHeight,
+      top: element.getBoundingClientRect().top,
+    };
   };
 
   useEffect(() => {
@@ -146,7 +148,8 @@ export function Waterfall({
   const laneWidth = Math.max(1, size.width - labelWidth);
   const marks = ticks(range, Math.max(2, Math.floor(laneWidth / 110)));
   const depth = loaded?.tree.depth ?? 0;
-  const indent = Math.max(1, Math.min(14, ((stacked ? size.width : labelWidth) * 0.45) / Math.max(1, depth)));
+  // However deep the tree is, half of the label is left to the name.
+  const indent = Math.min(14, ((stacked ? size.width : labelWidth) * 0.45) / Math.max(1, depth));
 
   return (
     <section
@@ -207,7 +210,7 @@ export function Waterfall({
                 found={matches?.has(node) ?? false}
                 onToggle={() => page.toggle(node)}
                 onSelect={() => {
-                  setCursorId(node.span.spanId);
+                  page.cursor.value = node.span.spanId;
                   page.selected.value = page.selected.value === node.span.spanId ? "" : node.span.spanId;
                 }}
               />
