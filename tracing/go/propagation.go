@@ -1,6 +1,7 @@
 package tracing
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 
@@ -9,7 +10,8 @@ import (
 )
 
 // propagatorFromEnv reads OTEL_PROPAGATORS: a list of tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace and
-// none, by default tracecontext,baggage. Unknown names are logged and skipped.
+// none, by default tracecontext,baggage. All of them are read and written in parallel; where several find a parent,
+// the last one's counts. Unknown names are logged and skipped.
 func propagatorFromEnv(logger *slog.Logger) propagation.TextMapPropagator {
 	var (
 		propagators []propagation.TextMapPropagator
@@ -25,15 +27,31 @@ func propagatorFromEnv(logger *slog.Logger) propagation.TextMapPropagator {
 			continue
 		}
 		seen[name] = true
-		if name == "none" {
+		switch name {
+		case "none":
 			return propagation.NewCompositeTextMapPropagator()
+		case "tracecontext":
+			propagators = append(propagators, TraceContext{})
+		case "baggage":
+			propagators = append(propagators, baggage{})
+		default:
+			p, err := autoprop.TextMapPropagator(name)
+			if err != nil {
+				logger.Warn("OTEL_PROPAGATORS holds an unknown name", "name", name)
+				continue
+			}
+			propagators = append(propagators, p)
 		}
-		p, err := autoprop.TextMapPropagator(name)
-		if err != nil {
-			logger.Warn("OTEL_PROPAGATORS holds an unknown name", "name", name)
-			continue
-		}
-		propagators = append(propagators, p)
 	}
 	return propagation.NewCompositeTextMapPropagator(propagators...)
+}
+
+// baggage is W3C baggage that costs nothing for requests without any.
+type baggage struct{ propagation.Baggage }
+
+func (b baggage) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
+	if header, ok := carrier.(propagation.HeaderCarrier); ok && len(header["Baggage"]) == 0 {
+		return ctx
+	}
+	return b.Baggage.Extract(ctx, carrier)
 }

@@ -133,6 +133,9 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	}
 	p.sdk = sdktrace.NewTracerProvider(opts...)
 	p.tracer = p.sdk
+	if cfg.IDGenerator == nil {
+		p.tracer = randomProvider{sdk: p.sdk}
+	}
 	return p, nil
 }
 
