@@ -145,6 +145,7 @@ def test_early_break_and_aclose(spans):
     asyncio.run(main())
     span = spans.one("numbers")
     assert span.attributes["throughline.cancelled"] is True
+    assert [event.name for event in span.events] == ["abandoned"]
     assert span.status.status_code is StatusCode.UNSET
 
 

@@ -180,3 +180,26 @@ def test_never_awaited_is_still_warned_about(spans):
         fetch("a")
         gc.collect()
     assert len(spans) == 0
+
+
+def test_arguments_result_and_root(spans):
+    @Trace(name="f", args="n", record_return=True, root="skip")
+    async def f(n):
+        return n * 2
+
+    async def main():
+        await f(1)
+        with Trace("request"):
+            return await f(3)
+
+    assert asyncio.run(main()) == 6
+    assert (spans.one("f").attributes["n"], spans.one("f").attributes["return"]) == (3, 6)
+
+
+def test_suppressed(spans):
+    @Trace(disable_tracing=True)
+    async def quiet():
+        return await fetch("a")
+
+    assert asyncio.run(quiet()) == "A"
+    assert len(spans) == 0

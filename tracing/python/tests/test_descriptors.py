@@ -147,3 +147,20 @@ def test_setter_and_deleter_of_a_traced_property_survive(spans):
 def test_write_only_property_is_left_alone():
     empty = property(None, lambda self, value: None)
     assert Trace(empty) is empty
+
+
+def test_what_a_descriptor_holds_may_be_any_callable(spans):
+    import operator
+
+    class Box:
+        parse = Trace(name="parse")(staticmethod(functools.partial(int, base=2)))
+        size = Trace(name="size")(property(operator.itemgetter("size")))
+        kind = Trace(staticmethod(dict))
+
+        def __getitem__(self, key):
+            return key
+
+    assert Box.parse("11") == 3
+    assert Box().size == "size"
+    assert Box.kind() == {}
+    assert spans.names == ["parse", "size"]

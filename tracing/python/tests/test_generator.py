@@ -195,6 +195,7 @@ def test_early_break(spans):
     span = spans.one("numbers")
     assert span.status.status_code is StatusCode.UNSET
     assert span.attributes["throughline.cancelled"] is True
+    assert [event.name for event in span.events] == ["abandoned"]
 
 
 def test_close_runs_the_bodys_cleanup_in_its_context(spans):
@@ -251,6 +252,23 @@ def test_items_are_not_kept_alive_by_the_wrapper(spans):
     gc.collect()
     assert alive() is None
     generator.close()
+
+
+def test_arguments_are_not_kept_alive_by_the_wrapper(spans):
+    class Big:
+        pass
+
+    @Trace
+    def producer(big):
+        alive = weakref.ref(big)
+        yield alive
+        del big
+        gc.collect()
+        yield alive()
+
+    generator = producer(Big())
+    assert next(generator)() is not None
+    assert next(generator) is None
 
 
 def test_thrown_exceptions_are_not_kept_alive_by_the_wrapper(spans):

@@ -65,6 +65,10 @@ def everything():
     async def coroutine():
         return 1
 
+    @Trace(disable_tracing=True)
+    async def quiet():
+        return 1
+
     @Trace
     def generator():
         got = yield 1
@@ -77,7 +81,11 @@ def everything():
 
     async def consume():
         generator = async_generator()
-        return await coroutine(), await generator.asend(None), await generator.asend(5)
+        return (
+            await coroutine() * await quiet(),
+            await generator.asend(None),
+            await generator.asend(5),
+        )
 
     steps = generator()
     first = next(steps)
@@ -158,3 +166,14 @@ def test_a_broken_processor_does_not_reach_the_application(monkeypatch, caplog):
     monkeypatch.setattr(api, "_TRACER_PROVIDER", provider)
     assert everything()[1:] == (1, 2, (1, 1, 5))
     assert "ending a span" in caplog.text
+
+
+def test_a_provider_that_cannot_be_loaded_does_not_reach_the_application(monkeypatch, no_provider):
+    monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "no such provider")
+
+    @Trace(disable_tracing=True)
+    def quiet():
+        return 1
+
+    assert quiet() == 1
+    assert Trace(plain)() == 1

@@ -94,8 +94,8 @@ def wrap_attribute(value: object, spec: Spec, name: str | None) -> Any:
 
 
 def _wrap(value: Any, spec: Spec, name: str | None) -> Callable[..., Any] | None:
-    """Wrap `value` under its qualified name; None if it carries a spec or is no function."""
-    if not isinstance(value, _FUNCTIONS):
+    """Wrap `value` under its qualified name; None if it is settled or nothing to trace."""
+    if isinstance(value, type) or not callable(value):
         return None
     # Below a decorated class what a method says of itself holds, either way.
     if is_settled(value, spec) if name is None else spec_of(value) is not None:

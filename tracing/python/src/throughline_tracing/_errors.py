@@ -81,6 +81,8 @@ def _fail(span: Span, error: BaseException, spec: Spec) -> None:
         return
     if _is_only(error, _cancellations()):
         span.set_attribute("throughline.cancelled", True)
+        if isinstance(error, GeneratorExit):  # closed or collected before its end
+            span.add_event("abandoned")
         return
     span.set_attribute("error.type", error_type(error))
     status = getattr(span, "status", None)

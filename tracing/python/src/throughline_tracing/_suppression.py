@@ -63,10 +63,17 @@ def suppress(context: Context | None = None) -> Context:
     values: dict[str, object] = dict(base)
     values[SUPPRESS_KEY] = True
     values[SPAN_KEY] = NonRecordingSpan(get_current_span(base).get_span_context())
-    if not honours_suppression(get_tracer_provider()):
+    if not honours_suppression(_provider()):
         for key in _INSTRUMENTATION_KEYS:
             values[key] = True
     return Context(values)
+
+
+def _provider() -> object:
+    try:
+        return get_tracer_provider()
+    except Exception:  # the one that OTEL_PYTHON_TRACER_PROVIDER names cannot be loaded
+        return None
 
 
 def is_suppressed(context: Context | None = None) -> bool:

@@ -18,6 +18,7 @@ import contextlib
 import functools
 import inspect
 import os
+import sys
 import types
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
@@ -375,6 +376,7 @@ def _generator(fn: Callable[..., Any], operation: Operation | None) -> Callable[
             return (yield from fn(*args, **kwargs))
         try:
             generator = fn(*args, **kwargs)
+            del args, kwargs  # the body may drop what it was given
             step, value = generator.send, None
             # The item is handed out of a list, so that this frame holds no
             # reference to it while the consumer works on it.
@@ -407,12 +409,32 @@ def _generator(fn: Callable[..., Any], operation: Operation | None) -> Callable[
     return wrapper
 
 
+def _first_step(generator: AsyncGenerator[Any, Any]) -> Callable[[Any], Any]:
+    """Return what starts `generator` unseen by the event loop.
+
+    The loop closes the generators it has seen, all at once, when it ends. The
+    wrapper is seen and closes what it wraps; the loop doing it at the same time
+    would make one of the two fail.
+    """
+
+    def start(_: None) -> Any:
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None)
+        try:
+            return generator.asend(None)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+
+    return start
+
+
 def _async_generator(fn: Callable[..., Any], operation: Operation | None) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         context, span = _enter_generator(operation, args, kwargs)
         try:
             generator = fn(*args, **kwargs)
-            step, value = generator.asend, None
+            del args, kwargs
+            step, value = _first_step(generator), None
             items: list[Any] = []
             while True:
                 token = None if context is None else attach(context)

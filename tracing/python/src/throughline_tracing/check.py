@@ -86,7 +86,7 @@ def examine(package: str, ignore: Iterable[str] = ()) -> list[Group]:
                 continue
             if isinstance(value, type):
                 groups.extend(_class_groups(value))
-            elif isinstance(value, (*_ROUTINES, functools.partial)):
+            elif isinstance(value, _ROUTINES):
                 functions.found[name] = _state(value)
     for group in groups:
         for name, state in group.found.items():
@@ -126,8 +126,6 @@ def _class_groups(cls: type) -> Iterator[Group]:
 
 def _state(function: Any) -> str:
     spec = spec_of(function)
-    if spec is None and isinstance(function, functools.partial):
-        spec = spec_of(function.func)
     if spec is None:
         return MISSING
     return DISABLED if spec.disabled else TRACED
