@@ -57,6 +57,7 @@ class Settings:
     backends: tuple[Backend, ...]
     console: bool
     timeout: float
+    certificate: str
     compression: str
     schedule_delay: float
     max_queue_size: int
@@ -82,8 +83,9 @@ class Settings:
         exporters = reader.exporters()
         backends = reader.backends(backend_url)
         reader.choice("OTEL_TRACES_SAMPLER", _SAMPLERS)
-        for name in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"):
-            reader.file(reader.signal(name))
+        certificate = reader.file("CERTIFICATE")
+        reader.file("CLIENT_CERTIFICATE")
+        reader.file("CLIENT_KEY")
         queue_size = reader.integer("OTEL_BSP_MAX_QUEUE_SIZE", 2048)
         settings = cls(
             disabled=disabled,
@@ -93,6 +95,7 @@ class Settings:
                 reader.milliseconds(reader.signal("TIMEOUT"), 10_000),
                 reader.milliseconds("OTEL_BSP_EXPORT_TIMEOUT", 30_000),
             ),
+            certificate=certificate,
             compression=reader.choice(reader.signal("COMPRESSION"), _COMPRESSIONS) or "none",
             schedule_delay=reader.milliseconds("OTEL_BSP_SCHEDULE_DELAY", 5_000),
             max_queue_size=queue_size,
@@ -163,10 +166,12 @@ class _Reader:
         self.faults.append(f"{name}: {text!r} is not {expected}")
         return default
 
-    def file(self, name: str) -> None:
-        path = self.text(name)
+    def file(self, name: str) -> str:
+        variable = self.signal(name)
+        path = self.text(variable)
         if path and not Path(path).is_file():
-            self.faults.append(f"{name}: there is no file {path!r}")
+            self.faults.append(f"{variable}: there is no file {path!r}")
+        return path
 
     def protocol(self) -> str | None:
         name = self.signal("PROTOCOL")

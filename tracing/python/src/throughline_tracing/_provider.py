@@ -312,6 +312,16 @@ def _grpc_exporter(backend: Backend, settings: Settings) -> Callable[[], SpanExp
 def _http_exporter(backend: Backend, settings: Settings) -> Callable[[], SpanExporter]:
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from requests import Session
+
+    class CertifiedSession(Session):
+        """Trusts the certificate of OTEL_EXPORTER_OTLP_CERTIFICATE over REQUESTS_CA_BUNDLE."""
+
+        def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
+            return {
+                **super().merge_environment_settings(*args, **kwargs),
+                "verify": settings.certificate,
+            }
 
     def make() -> SpanExporter:
         return OTLPSpanExporter(
@@ -319,6 +329,7 @@ def _http_exporter(backend: Backend, settings: Settings) -> Callable[[], SpanExp
             headers=dict(backend.headers),
             timeout=settings.timeout,
             compression=Compression(settings.compression),
+            session=CertifiedSession() if settings.certificate else None,
         )
 
     return make

@@ -100,9 +100,10 @@ class DropReport:
             self._next = now + pause
             self._pause = min(pause * 2, LONGEST_PAUSE)
         _logger.warning(
-            "tracing backend %s: %d spans dropped, %d in all (%s)%s",
+            "tracing backend %s: %d %s dropped, %d in all (%s)%s",
             self._backend,
             fresh,
+            "span" if fresh == 1 else "spans",
             total,
             reason,
             "" if final else f"; not said again for {pause:.0f} s",
