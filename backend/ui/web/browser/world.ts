@@ -23,6 +23,9 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/** How long a condition may take on a machine that is busy with other things. */
+const patience = 30_000;
+
 const scratch = mkdtempSync(join(tmpdir(), "throughline-browser-"));
 const running = new Set<ChildProcess>();
 let browser: Promise<Browser> | undefined;
@@ -136,7 +139,7 @@ export async function visitWithFaults(
   const context = await (await launch()).newContext({ viewport: { width: 1280, height: 800 }, ...options });
   t.after(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(patience);
   const faults: string[] = [];
   page.on("pageerror", (err) => faults.push(`thrown: ${err.message}`));
   page.on("console", (message) => {
@@ -156,7 +159,7 @@ export async function eventually<T>(
   want: (value: T) => boolean,
   what: string,
 ): Promise<T> {
-  const until = Date.now() + 10_000;
+  const until = Date.now() + patience;
   for (;;) {
     const value = await read();
     if (want(value)) return value;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { Assignment, palette, remembered, slot } from "../src/lib/colours";
+import { Assignment, palette, slot, slots } from "../src/lib/colours";
 import { contrast, deltaE2000, distance, visions } from "./colour-vision";
 
 const themes = ["light", "dark"] as const;
@@ -107,7 +107,7 @@ test("a service keeps its slot, and a remembered one gets it back", () => {
     ["a", "b", "a", "c"].map((n) => first.slotOf(n)),
     [0, 1, 0, 2],
   );
-  const second = new Assignment(first.names);
+  const second = new Assignment(first.holders);
   assert.deepEqual(
     ["c", "new", "a"].map((n) => second.slotOf(n)),
     [2, 3, 0],
@@ -117,11 +117,39 @@ test("a service keeps its slot, and a remembered one gets it back", () => {
 test("no two services share a look until all are used; then the hash decides, the same every time", () => {
   const assignment = new Assignment();
   const looks = new Set(
-    Array.from({ length: remembered }, (_, i) => JSON.stringify(slot(assignment.slotOf(`service-${i}`)))),
+    Array.from({ length: slots }, (_, i) => JSON.stringify(slot(assignment.slotOf(`service-${i}`)))),
   );
-  assert.equal(looks.size, remembered);
+  assert.equal(looks.size, slots);
   const late = assignment.slotOf("one too many");
-  assert.ok(late >= 0 && late < remembered);
-  assert.equal(new Assignment(assignment.names).slotOf("one too many"), late);
-  assert.equal(assignment.names.length, remembered);
+  assert.ok(late >= 0 && late < slots);
+  assert.equal(new Assignment(assignment.holders).slotOf("one too many"), late);
+  assert.equal(assignment.holders.length, slots);
+  assert.equal(assignment.slotOf("service-3"), 3);
+});
+
+test("a slot is free again when its service was not seen for a week", () => {
+  const holders = [
+    { name: "old", day: 90 },
+    { name: "recent", day: 95 },
+    { name: "older", day: 80 },
+  ];
+  const assignment = new Assignment(holders, 100);
+  assert.deepEqual(
+    ["new", "recent", "newer", "newest", "old"].map((n) => assignment.slotOf(n)),
+    [0, 1, 2, 3, 4],
+  );
+});
+
+test("when all are taken, the one not seen for longest goes, but none of today", () => {
+  const holders = Array.from({ length: slots }, (_, i) => ({
+    name: `s${i}`,
+    day: i === 5 ? 96 : i === 6 ? 97 : 100,
+  }));
+  const assignment = new Assignment(holders, 100);
+  assert.equal(assignment.slotOf("new"), 5);
+  assert.equal(assignment.slotOf("newer"), 6);
+  assert.equal(assignment.slotOf("s0"), 0);
+  const before = JSON.stringify(assignment.holders);
+  assignment.slotOf("one too many");
+  assert.equal(JSON.stringify(assignment.holders), before);
 });

@@ -8,6 +8,10 @@ import type { StatusJson } from "../api/types";
 export const connection = signal<Connection>({ phase: "connecting" });
 export const status = signal<StatusJson | undefined>(undefined);
 
+let firstVersion: string | undefined;
+/** Another version of the program answers than the one that this page came from. */
+export const outdated = signal(false);
+
 /** Milliseconds to add to the browser's clock to get the server's, near enough for "still arriving". */
 export const clockOffset = signal(0);
 
@@ -35,6 +39,8 @@ export function follow(
     ...handlers,
     status(value) {
       status.value = value;
+      firstVersion ??= value.version;
+      outdated.value = value.version !== firstVersion;
     },
     connection(value) {
       connection.value = value;

@@ -140,8 +140,14 @@ export class TracePage {
     try {
       const { body, serverMillis } = await getTrace(this.traceId, mine.signal);
       if (this.request !== mine) return;
+      // A large trace takes a second in all; between the steps the page may breathe.
+      const breathe = (): Promise<void> =>
+        new Promise((done) => window.setTimeout(done, body.trace.spanCount > manySpans ? 1 : 0));
+      await breathe();
       const trace = parseTrace(body.resourceSpans);
+      await breathe();
       const tree = buildTree(trace);
+      if (this.request !== mine) return;
       const summary = rowOf(body.trace);
       batch(() => {
         noteServerTime(serverMillis);

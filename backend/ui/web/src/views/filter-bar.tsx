@@ -180,7 +180,7 @@ export function FilterBar(): JSX.Element {
                 change(last === "custom" ? { last: "" } : { last, start: "", end: "" });
               }}
             >
-              <option value="">All that is stored</option>
+              <option value="">All stored</option>
               {lookbacks.map((last) => (
                 <option key={last} value={last}>
                   {lookbackWords[last]}

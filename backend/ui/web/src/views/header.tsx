@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { navigate, traceUrl } from "../state/router";
-import { clock, connection, retryNow, status } from "../state/server";
+import { clock, connection, outdated, retryNow, status } from "../state/server";
 import { setTheme, type Theme, theme } from "../state/theme";
 import { Link } from "./common";
 import { helpOpen } from "./help";
@@ -22,6 +22,11 @@ export function Header(): JSX.Element {
       </Link>
       <OpenTrace />
       <span class="grow" />
+      {outdated.value ? (
+        <button type="button" class="text-button" onClick={() => window.location.reload()}>
+          Throughline was updated: reload
+        </button>
+      ) : null}
       <ConnectionState />
       <ThemeSwitch />
       <button

@@ -101,6 +101,7 @@ function draw(canvas: HTMLCanvasElement, tree: Tree, total: number, width: numbe
   const n = tree.nodes.length;
   const line = Math.max(scale, Math.min(4 * scale, Math.floor(room / n) - 1));
   const colours = new Map<string, string>();
+  let last = "";
   tree.nodes.forEach((node, i) => {
     const service = node.span.resource.serviceName;
     let colour = colours.get(service);
@@ -109,7 +110,8 @@ function draw(canvas: HTMLCanvasElement, tree: Tree, total: number, width: numbe
       colour = dark ? slot.dark : slot.light;
       colours.set(service, colour);
     }
-    context.fillStyle = colour;
+    if (colour !== last) context.fillStyle = colour;
+    last = colour;
     const x = total > 0 ? (node.span.start / total) * canvas.width : 0;
     const w = total > 0 ? (node.span.duration / total) * canvas.width : canvas.width;
     context.fillRect(x, pad + (i / n) * room, Math.max(scale, w), line);

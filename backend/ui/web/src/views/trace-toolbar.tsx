@@ -68,7 +68,7 @@ export function TraceToolbar({
             disabled={page.range.value === undefined}
             onClick={() => run("zoom-reset", page, waterfall.current)}
           >
-            whole
+            Whole
           </button>
         </span>
         <span class="grow" />
@@ -217,9 +217,12 @@ function Download({ page }: { page: TracePage }): JSX.Element {
     setState("busy");
     try {
       const { body } = await getTrace(page.traceId);
-      const file = new Blob([JSON.stringify({ resourceSpans: body.resourceSpans }, null, 1)], {
-        type: "application/json",
-      });
+      const file = new Blob(
+        [JSON.stringify({ resourceSpans: body.resourceSpans }, null, body.trace.spanCount > 10_000 ? 0 : 1)],
+        {
+          type: "application/json",
+        },
+      );
       const url = URL.createObjectURL(file);
       const anchor = document.createElement("a");
       anchor.href = url;
