@@ -11,7 +11,9 @@ PYTHON ?= python3
 VENV_PYTHON := $(CURDIR)/.venv/bin/python
 TOOLS := $(CURDIR)/.tools
 WEB := backend/ui/web
-MODULES := apps/articles backend tracing/go
+MODULES := apps/articles backend tracing/go tracing/go/tracegen tracing/go/tracelint
+# Those whose code runs concurrently.
+RACE_MODULES := apps/articles backend tracing/go
 PORT_OFFSET ?= 0
 
 .PHONY: help
@@ -45,12 +47,13 @@ check-go: $(GO_TOOLS)
 	@unformatted=$$($(TOOLS)/gofumpt -l apps backend tracing tools); \
 	  if [ -n "$$unformatted" ]; then echo "not gofumpt-formatted (make fmt):" $$unformatted >&2; exit 1; fi
 	@for m in $(MODULES); do (cd $$m && go vet -tags e2e ./... && $(TOOLS)/staticcheck -tags e2e ./...); done
+	TRACEGEN_CHECK=1 go generate -run tracegen ./apps/articles/...
 	cd tools && GOWORK=off go vet ./... && GOWORK=off go test ./...
 	go test $(MODULES:%=./%/...)
 
 .PHONY: test-race
 test-race:
-	go test -race $(MODULES:%=./%/...)
+	go test -race $(RACE_MODULES:%=./%/...)
 
 # Each module builds and passes without the workspace too, as its users have it.
 .PHONY: test-alone
