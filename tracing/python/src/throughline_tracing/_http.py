@@ -24,7 +24,7 @@ METHODS: Final = frozenset(
 )
 MAX_VALUE: Final = 2_048
 _MAX_PORT_DIGITS: Final = 5
-_FIRST_SERVER_ERROR: Final = 500
+FIRST_SERVER_ERROR: Final = 500
 
 # Query values that are secrets: what the conventions list, and what people put there.
 _SECRET_QUERY = re.compile(
@@ -102,7 +102,7 @@ def end_request(
             fail(span, error, _SPEC)
         if status is not None:
             span.set_attribute("http.response.status_code", status)
-            if status >= _FIRST_SERVER_ERROR and error is None:
+            if status >= FIRST_SERVER_ERROR and error is None:
                 span.set_attribute("error.type", str(status))
                 span.set_status(StatusCode.ERROR)
     span.end(end_time)

@@ -10,10 +10,12 @@ from types import ModuleType
 from typing import Final
 
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
-from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.propagators.textmap import CarrierT, Getter, TextMapPropagator
 
 from throughline_tracing._propagation import TraceContextPropagator
+from throughline_tracing._tracers import logger
 from throughline_tracing.exceptions import ConfigurationError
 
 DEFAULT: Final = "tracecontext,baggage"
@@ -32,6 +34,15 @@ def get_global_propagator() -> TextMapPropagator:
     """Return the propagator in force."""
     propagator: TextMapPropagator = _propagate.get_global_textmap()
     return propagator
+
+
+def extract(carrier: CarrierT, context: Context, getter: Getter[CarrierT]) -> Context:
+    """Return `context` with what the carrier holds; unchanged if a propagator fails."""
+    try:
+        return get_global_propagator().extract(carrier, context, getter)
+    except Exception:
+        logger.warning("reading the trace of a request", exc_info=True)
+        return context
 
 
 def set_global_propagator(propagator: TextMapPropagator) -> None:

@@ -27,6 +27,7 @@ from opentelemetry.trace import Span, SpanKind, set_span_in_context
 
 from throughline_tracing._context import Context, attach, detach, get_current, get_current_span
 from throughline_tracing._http import (
+    FIRST_SERVER_ERROR,
     MAX_VALUE,
     authority_attributes,
     end_request,
@@ -36,9 +37,9 @@ from throughline_tracing._http import (
     request_name,
     server_timing,
 )
-from throughline_tracing._propagators import get_global_propagator
+from throughline_tracing._propagators import extract
 from throughline_tracing._suppression import is_disabled, is_suppressed, suppress
-from throughline_tracing._tracers import scope_for
+from throughline_tracing._tracers import logger, scope_for
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -120,15 +121,18 @@ class TraceMiddleware:
             await self._within(parent, scope, receive, send)
             return
         scope[_FASTAPI] = None
-        route, endpoint = self._matched(scope)
-        if (
-            is_suppressed(current)
-            or scope["path"] in self._excluded
-            or is_disabled(endpoint, scope["method"])
-        ):
+        if is_suppressed(current) or scope["path"] in self._excluded:
             await self._within(suppress(parent), scope, receive, send)
             return
-        span = self._start(scope, route, parent)
+        span = None
+        try:
+            route, endpoint = self._matched(scope)
+            if is_disabled(endpoint, scope["method"]):
+                parent = suppress(parent)
+            else:
+                span = self._start(scope, route, parent)
+        except Exception:
+            logger.warning("starting the span of a request", exc_info=True)
         if span is None:
             await self._within(parent, scope, receive, send)
             return
@@ -161,13 +165,22 @@ class TraceMiddleware:
     ) -> None:
         status: int | None = None
         trailers = False
+        end_time: int | None = None
         open_span: Span | None = span
 
         def end(error: BaseException | None = None) -> None:
             nonlocal open_span
             ending, open_span = open_span, None
             if ending is not None:
-                end_request(ending, status, error)
+                end_request(ending, status, error, end_time)
+
+        def body_sent() -> None:
+            nonlocal end_time
+            if status is not None and status >= FIRST_SERVER_ERROR:
+                # Starlette answers an exception, and then raises it.
+                end_time = time_ns()
+            else:
+                end()
 
         async def sent(message: Message) -> None:
             nonlocal status, trailers
@@ -184,7 +197,7 @@ class TraceMiddleware:
                 or (kind == "http.response.trailers" and not message.get("more_trailers"))
                 or kind == "http.response.pathsend"
             ):
-                end()
+                body_sent()
 
         token = attach(set_span_in_context(span, parent))
         try:
@@ -226,7 +239,7 @@ def match_route(routes: Iterable[Any], scope: Scope) -> tuple[str | None, Any]:
             if inner is None:
                 path = getattr(route, "path", None)
                 return (prefix + path if path else None), getattr(route, "endpoint", None)
-            prefix += getattr(route, "path", "")
+            prefix += getattr(route, "path", None) or ""
             routes, scope = inner, {**scope, **child}
             if not inner:  # a mounted application that shows no routes
                 return f"{prefix}/{{path}}", None
@@ -250,7 +263,7 @@ def _parent(scope: Scope, current: Context) -> Context:
     span_context = get_current_span(current).get_span_context()
     if span_context.is_valid and span_context.is_remote:
         return current  # a middleware outside has read the headers
-    return get_global_propagator().extract(scope, current, _getter)
+    return extract(scope, current, _getter)
 
 
 def request_attributes(scope: Scope, route: str | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Response, got_request_exception
 from flask import request as flask_request
+from werkzeug.wsgi import ClosingIterator
 
 from throughline_tracing._context import get_current
 from throughline_tracing._suppression import is_disabled
@@ -105,7 +106,7 @@ def trace_app(
     def after(response: Response) -> Response:
         request: Request | None = flask_request.environ.get(_KEY)
         if request is not None:
-            request.streamed = response.is_streamed
+            request.streamed = _is_streamed(response)
         return response
 
     def failed(_: Flask, exception: BaseException, **__: object) -> None:
@@ -119,3 +120,13 @@ def trace_app(
     app.after_request_funcs.setdefault(None, []).insert(0, after)
     got_request_exception.connect(failed, app, weak=False)
     return app
+
+
+def _is_streamed(response: Response) -> bool:
+    """Report whether the body is still to be made when the view has returned.
+
+    Not so for error pages: Flask makes them responses by running Werkzeug's
+    exceptions as WSGI applications, whose bodies have no length but in the header.
+    """
+    finished = isinstance(response.response, ClosingIterator) and "content-length" in response.headers
+    return response.is_streamed and not finished

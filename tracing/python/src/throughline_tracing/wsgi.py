@@ -31,9 +31,9 @@ from throughline_tracing._http import (
     request_name,
     server_timing,
 )
-from throughline_tracing._propagators import get_global_propagator
+from throughline_tracing._propagators import extract
 from throughline_tracing._suppression import is_suppressed, suppress
-from throughline_tracing._tracers import Scope, scope_for
+from throughline_tracing._tracers import Scope, logger, scope_for
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -105,23 +105,11 @@ class Request:
             self.context = current
             return
         parent = self._parent(current)
-        scope = self._scope
-        if scope.provider is not scope.holder._TRACER_PROVIDER:
-            scope.refresh()
-        start_span = scope.start_span
-        if start_span is None:
-            self._enter(parent)
-            return
-        environ = self._environ
-        self.span = start_span(
-            request_name(environ["REQUEST_METHOD"], route),
-            parent,
-            SpanKind.SERVER,
-            request_attributes(environ, route),
-            None,
-            self._start_time,
-        )
-        self._enter(set_span_in_context(self.span, parent))
+        try:
+            self.span = self._start_span(route, parent)
+        except Exception:
+            logger.warning("starting the span of a request", exc_info=True)
+        self._enter(parent if self.span is None else set_span_in_context(self.span, parent))
 
     def disable(self) -> None:
         """Record nothing of this request, and pass the caller's trace on as it came."""
@@ -141,13 +129,10 @@ class Request:
             body = app(self._environ, started)
         except BaseException as error:
             self.error = error
-            self._leave()
+            self._returned()
             self.end()
             raise
-        self._leave()
-        if self.context is None:
-            self.start(None)
-            self._leave()
+        self._returned()
         if not self.streamed:
             self.end()
             return body
@@ -158,6 +143,26 @@ class Request:
         span, self.span = self.span, None
         if span is not None:
             end_request(span, self.status, self.error)
+
+    def _returned(self) -> None:
+        if self.context is None:
+            self.start(None)
+        self._leave()
+
+    def _start_span(self, route: str | None, parent: Context) -> Span | None:
+        scope = self._scope
+        if scope.provider is not scope.holder._TRACER_PROVIDER:
+            scope.refresh()
+        if scope.start_span is None:
+            return None
+        return scope.start_span(
+            request_name(self._environ["REQUEST_METHOD"], route),
+            parent,
+            SpanKind.SERVER,
+            request_attributes(self._environ, route),
+            None,
+            self._start_time,
+        )
 
     def _follow(self, body: Iterable[bytes]) -> Iterable[bytes]:
         wrapper = self._environ.get("wsgi.file_wrapper")
@@ -183,7 +188,7 @@ class Request:
         span_context = get_current_span(current).get_span_context()
         if span_context.is_valid and span_context.is_remote:
             return current  # a middleware outside has read the headers
-        return get_global_propagator().extract(self._environ, current, _getter)
+        return extract(self._environ, current, _getter)
 
     def _enter(self, context: Context) -> None:
         self.context = context
@@ -202,6 +207,7 @@ class _Body:
         self._body = body
         self._request = request
         self._chunks: Iterator[bytes] | None = None
+        self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -225,6 +231,9 @@ class _Body:
                 detach(token)
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         request = self._request
         close = getattr(self._body, "close", None)
         token = attach(request.context) if request.context is not None else None
@@ -240,7 +249,9 @@ class _Body:
             request.end()
 
     def __del__(self) -> None:
-        self._request.end()
+        # A generator that is collected by itself would end in, and could change, whatever
+        # context is current then.
+        self.close()
 
 
 class TraceMiddleware:
@@ -280,8 +291,15 @@ class TraceMiddleware:
         if environ.get("PATH_INFO") in self._excluded:
             request.disable()
         else:
-            request.start(self._route(environ) if self._route is not None else None)
+            request.start(self._known_route(environ))
         return request.run(self._app, start_response)
+
+    def _known_route(self, environ: WSGIEnvironment) -> str | None:
+        try:
+            return self._route(environ) if self._route is not None else None
+        except Exception:
+            logger.warning("asking for the route of a request", exc_info=True)
+            return None
 
 
 def request_attributes(environ: WSGIEnvironment, route: str | None) -> dict[str, Any]:
