@@ -269,6 +269,10 @@ def _exporter_makers(
     Raises:
         ConfigurationError: An exporter package is not installed.
     """
+    # The specification takes an empty variable for one that is not set; the exporters do not.
+    for name, value in os.environ.copy().items():
+        if name.startswith("OTEL_EXPORTER_OTLP_") and not value.strip():
+            del os.environ[name]
     makers: list[Callable[[], SpanExporter]] = []
     for backend in backends:
         try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 from datetime import datetime, timezone
 from typing import Any, Final, TextIO
@@ -94,7 +95,10 @@ class JSONFormatter(logging.Formatter):
             line["error"] = self.formatException(record.exc_info)
         elif record.exc_text:
             line["error"] = record.exc_text
-        return json.dumps(line, default=_shown, ensure_ascii=False, separators=(",", ":"))
+        try:
+            return _dump(line)
+        except (TypeError, ValueError, RecursionError):  # cycles, keys that are no text, NaN
+            return _dump({key: _plain(value) for key, value in line.items()})
 
 
 def configure_logging(
@@ -113,8 +117,22 @@ def configure_logging(
     logging.root.setLevel(level)
 
 
+def _dump(line: dict[str, Any]) -> str:
+    text = json.dumps(
+        line, default=_shown, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    )
+    # Half of a surrogate pair has no encoding in UTF-8.
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _shown(value: object) -> str:
     """Stand in for a value without a JSON form: its type, as its text may hold anything."""
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
-    return str(value) if isinstance(value, str | int | float) else f"<{type(value).__qualname__}>"
+    return f"<{type(value).__qualname__}>"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | None) else _shown(value)
