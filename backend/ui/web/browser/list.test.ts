@@ -256,3 +256,51 @@ test("five thousand traces arriving at once leave a list that works", async (t) 
     "more rows",
   );
 });
+
+test("events that were left out are asked for again", async (t) => {
+  const server = await serve();
+  await send(server, fresh(1).spans);
+  const page = await visit(t, "about:blank");
+  let asked = 0;
+  page.on("request", (request) => {
+    if (/\/traces\?/.test(request.url())) asked++;
+  });
+  // The real server says this only to a client that is too slow for it.
+  await page.route(
+    "**/stream*",
+    (route) => route.fulfill({ contentType: "text/event-stream", body: "event: reset\ndata: {}\n\n" }),
+    { times: 1 },
+  );
+  await page.goto(server.url);
+  await page.getByRole("link", { name: "request 1" }).waitFor();
+  await page.getByText("Live", { exact: true }).waitFor();
+  // On opening, for the reset, and on opening again.
+  await eventually(
+    async () => asked,
+    (n) => n >= 3,
+    "it does not ask again",
+  );
+});
+
+test("a page that nobody looks at lets its connection go, and catches up", async (t) => {
+  const server = await serve();
+  const page = await visit(t, "about:blank");
+  const streams: string[] = [];
+  page.on("request", (request) => {
+    if (request.url().includes("/stream")) streams.push(request.url());
+  });
+  await page.goto(server.url);
+  await page.getByText("Live", { exact: true }).waitFor();
+  const look = (hidden: boolean): Promise<void> =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, "hidden", { configurable: true, value });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, hidden);
+  const gone = page.waitForEvent("requestfailed", (request) => request.url().includes("/stream"));
+  await look(true);
+  await gone;
+  await send(server, fresh(1).spans);
+  await look(false);
+  await page.getByRole("link", { name: "request 1" }).waitFor();
+  assert.equal(streams.length, 2);
+});

@@ -70,6 +70,11 @@ test("faults are one sentence per field", () => {
     ["minDuration", "attributes", "start"],
   );
   assert.deepEqual(faults({ ...full, end: "1789000000000000000" }), { end: "Ends before it starts." });
+  assert.deepEqual(faults({ ...noFilter, minDuration: "5s", maxDuration: "1 ms" }), {
+    maxDuration: "Shorter than the least duration.",
+  });
+  assert.deepEqual(faults({ ...noFilter, minDuration: "900ms", maxDuration: "1s" }), {});
+  assert.deepEqual(Object.keys(faults({ ...noFilter, maxDuration: "99999999h" })), ["maxDuration"]);
   assert.deepEqual(faults(noFilter), {});
 });
 

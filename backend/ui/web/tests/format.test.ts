@@ -62,7 +62,15 @@ test("small words", () => {
   assert.equal(plural(2, "match", "matches"), "2 matches");
   assert.deepEqual([0, 1023, 1024, 268435456].map(formatBytes), ["0 B", "1023 B", "1 KiB", "256 MiB"]);
   assert.deepEqual(
-    [formatShare(1, 3), formatShare(1, 3000), formatShare(1, 1e9), formatShare(0, 5), formatShare(1, 0)],
-    ["33 %", "< 0.1 %", "< 0.1 %", "0 %", "–"],
+    [
+      formatShare(1, 3),
+      formatShare(2.65, 2.66),
+      formatShare(7, 7),
+      formatShare(1, 3000),
+      formatShare(1, 1e9),
+      formatShare(0, 5),
+      formatShare(1, 0),
+    ],
+    ["33 %", "> 99 %", "100 %", "< 0.1 %", "< 0.1 %", "0 %", "–"],
   );
 });

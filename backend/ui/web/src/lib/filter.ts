@@ -129,13 +129,28 @@ export function goDuration(text: string): string | undefined {
   return /^(\d+(\.\d+)?(ns|us|ms|s|m|h))+$/i.test(compact) ? compact.toLowerCase() : undefined;
 }
 
+const unitNanos: Record<string, number> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+
+/** Nanoseconds of what goDuration takes; undefined when that is no duration or more than Go's can hold. */
+export function durationNanos(text: string): number | undefined {
+  const parts = goDuration(text)?.matchAll(/(\d+(?:\.\d+)?)([a-z]+)/g);
+  if (!parts) return undefined;
+  let nanos = 0;
+  for (const [, n = "", unit = ""] of parts) nanos += Number(n) * (unitNanos[unit] ?? Number.NaN);
+  return nanos < 2 ** 63 ? nanos : undefined;
+}
+
 /** What is wrong with a filter, one sentence per field; empty when it can be asked. */
 export function faults(filter: Filter): Partial<Record<keyof Filter, string>> {
   const found: Partial<Record<keyof Filter, string>> = {};
   for (const key of ["minDuration", "maxDuration"] as const) {
-    if (filter[key] && goDuration(filter[key]) === undefined) {
+    if (filter[key] && durationNanos(filter[key]) === undefined) {
       found[key] = "Want a duration such as 250ms or 1.5s.";
     }
+  }
+  const [least, most] = [durationNanos(filter.minDuration), durationNanos(filter.maxDuration)];
+  if (least !== undefined && most !== undefined && least > most) {
+    found.maxDuration = "Shorter than the least duration.";
   }
   if (filter.attributes.some((a) => a.indexOf("=") < 1)) {
     found.attributes = "Want key=value, such as http.response.status_code=500.";

@@ -121,10 +121,11 @@ export function formatAgo(unixNano: bigint, nowMillis: number): string {
   return `${seconds} s ago`;
 }
 
-/** `34 %`, `0.4 %`, `< 0.1 %`. */
+/** `34 %`, `0.4 %`, `< 0.1 %`, `> 99 %`: neither 0 nor 100 unless it is. */
 export function formatShare(part: number, whole: number): string {
   if (whole <= 0) return "–";
   const percent = (100 * part) / whole;
   if (percent > 0 && percent < 0.1) return "< 0.1 %";
+  if (percent > 99 && percent < 100) return "> 99 %";
   return `${percent >= 10 ? Math.round(percent) : Number(percent.toPrecision(2))} %`;
 }

@@ -33,6 +33,9 @@ export const services = signal<string[]>([]);
 
 export const longest = computed(() => rows.value.shown.reduce((max, row) => Math.max(max, row.duration), 0));
 
+// As many as a select can reasonably offer; names are whatever somebody sent.
+const mostServices = 1_000;
+
 // Rows from the stream are put in at most this often, however fast they come.
 const frame = 150;
 
@@ -60,7 +63,7 @@ function putIn(): void {
 function noteServices(list: readonly TraceRow[]): void {
   const known = new Set(services.value);
   const before = known.size;
-  for (const row of list) for (const s of row.services) known.add(s.name);
+  for (const row of list) for (const s of row.services) if (known.size < mostServices) known.add(s.name);
   if (known.size > before) services.value = [...known].sort();
 }
 
@@ -146,7 +149,8 @@ export function show(query: URLSearchParams): () => void {
 async function loadServices(): Promise<void> {
   try {
     const { body } = await getServices();
-    services.value = [...new Set([...services.value, ...body.services.map((s) => s.name)])].sort();
+    const names = new Set([...services.value, ...body.services.map((s) => s.name)]);
+    services.value = [...names].slice(0, mostServices).sort();
   } catch {
     // The list works without suggestions for the filter.
   }
