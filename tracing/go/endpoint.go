@@ -58,7 +58,7 @@ func Untyped[Q, R any](next func(context.Context, Q) (R, error)) func(context.Co
 	return func(ctx context.Context, request any) (any, error) {
 		q, ok := request.(Q)
 		if !ok {
-			return nil, &RequestTypeError{Got: fmt.Sprintf("%T", request), Want: fmt.Sprintf("%T", *new(Q))}
+			return nil, &RequestTypeError{Got: fmt.Sprintf("%T", request), Want: reflect.TypeFor[Q]().String()}
 		}
 		return next(ctx, q)
 	}

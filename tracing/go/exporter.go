@@ -107,6 +107,9 @@ func (b backend) open(ctx context.Context) (sdktrace.SpanExporter, error) {
 	}
 	if b.endpoint != "" {
 		opts = append(opts, otlptracehttp.WithEndpointURL(b.url()))
+		if b.insecure {
+			opts = append(opts, otlptracehttp.WithTLSClientConfig(nil)) // as above
+		}
 	}
 	if len(headers) > 0 {
 		opts = append(opts, otlptracehttp.WithHeaders(headers))

@@ -39,7 +39,8 @@ type lossReport struct {
 	mu       sync.Mutex
 	backOff  backOff
 	failing  bool
-	reported uint64 // of the lost spans
+	seen     uint64 // lost spans at the last update
+	reported uint64 // lost spans at the last line
 	last     error
 }
 
@@ -56,13 +57,14 @@ func (r *lossReport) update(err error, dropped, failed uint64) {
 	if err != nil {
 		r.last = err
 	}
+	fresh := err != nil || lost > r.seen
+	r.seen = lost
 	switch {
-	case err != nil || lost > r.reported:
+	case fresh:
+		r.failing = true
 		if !r.backOff.due(now) {
-			r.failing = true
 			return
 		}
-		r.failing = true
 		attrs := []any{"backend", r.backend, "lost", lost - r.reported, "dropped_total", dropped, "failed_total", failed}
 		if err != nil {
 			attrs = append(attrs, "error", err.Error())
@@ -70,7 +72,7 @@ func (r *lossReport) update(err error, dropped, failed uint64) {
 		r.logger().Warn("spans are being lost", append(attrs, "next_report_in", r.backOff.pause.String())...)
 		r.reported = lost
 	case r.failing && !now.Before(r.backOff.next):
-		r.failing, r.backOff = false, backOff{}
+		r.failing, r.backOff, r.reported = false, backOff{}, lost
 		r.logger().Info("spans are exported again", "backend", r.backend, "dropped_total", dropped, "failed_total", failed)
 	}
 }

@@ -39,22 +39,31 @@ func errorType(err error) attribute.KeyValue {
 	return semconv.ErrorType(rootCause(err))
 }
 
-// rootCause unwraps err while it is a single wrapper, because *url.Error, *net.OpError or *fmt.wrapError tell less
-// about the fault than what they hold.
+// rootCause is the innermost error of a chain that has a type of its own: a *net.OpError tells less about the fault than
+// the syscall.Errno it holds, but more than an error that is only text.
 func rootCause(err error) error {
+	cause := err
 	for range 32 {
 		u, ok := err.(interface{ Unwrap() error })
 		if !ok {
 			break
 		}
-		next := u.Unwrap()
-		if next == nil {
+		if err = u.Unwrap(); err == nil {
 			break
 		}
-		err = next
+		if t := reflect.TypeOf(err); t != textError && t != wrapError {
+			cause = err
+		} else if t := reflect.TypeOf(cause); t == wrapError {
+			cause = err
+		}
 	}
-	return err
+	return cause
 }
+
+var (
+	textError = reflect.TypeOf(errors.New(""))
+	wrapError = reflect.TypeOf(fmt.Errorf("%w", errors.New("")))
+)
 
 // recordPanic marks span as failed by the panic value v, with the stack in an exception event, because a panic's stack
 // is seen nowhere else once it has passed. The caller panics on.
