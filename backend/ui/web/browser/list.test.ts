@@ -304,3 +304,28 @@ test("a page that nobody looks at lets its connection go, and catches up", async
   await page.getByRole("link", { name: "request 1" }).waitFor();
   assert.equal(streams.length, 2);
 });
+
+test("behind a proxy that holds events back, the list and its status are still there", async (t) => {
+  const server = await serve();
+  const { page } = await visitWithFaults(t, "about:blank");
+  await page.route("**/stream*", () => {
+    // Never answered.
+  });
+  await page.goto(server.url);
+  await page.locator(".diagnosis", { hasText: server.otlpHttp }).waitFor();
+  await send(server, fresh(1).spans);
+  await page.reload();
+  await page.getByRole("link", { name: "request 1" }).waitFor();
+});
+
+test("an answer that nobody expected leaves words, not a blank page", async (t) => {
+  const server = await serve();
+  await send(server, fresh(1).spans);
+  const { page } = await visitWithFaults(t, "about:blank");
+  await page.route("**/stream*", (route) =>
+    route.fulfill({ contentType: "text/event-stream", body: "event: status\ndata: {}\n\n" }),
+  );
+  await page.goto(server.url);
+  await page.getByRole("heading", { name: "This page could not be drawn" }).waitFor();
+  await page.getByRole("button", { name: "Reload" }).waitFor();
+});

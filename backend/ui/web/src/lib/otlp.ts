@@ -58,7 +58,6 @@ export interface Span {
   spanId: string;
   parentSpanId: string;
   traceState: string;
-  flags: number;
   name: string;
   kind: SpanKind;
   status: SpanStatus;
@@ -296,7 +295,6 @@ function spanOf(json: Json, resource: Resource, scope: Scope, start: bigint, end
     spanId: hexId(json["spanId"]),
     parentSpanId: hexId(json["parentSpanId"]),
     traceState: string(json["traceState"]),
-    flags: count(json["flags"]),
     name: string(json["name"]),
     kind: kindOf(json["kind"]),
     status: statusOf(status["code"]),

@@ -2,6 +2,7 @@
 // and its clock.
 
 import { signal } from "@preact/signals";
+import { getStatus } from "../api/client";
 import { type Connection, openStream, type Stream, type StreamHandlers } from "../api/stream";
 import type { StatusJson } from "../api/types";
 
@@ -28,6 +29,21 @@ window.setInterval(() => {
   if (!document.hidden) clock.value = Date.now();
 }, 1_000);
 
+/** Asks for the status, which the stream otherwise brings. */
+export async function refreshStatus(): Promise<void> {
+  try {
+    noteStatus((await getStatus()).body);
+  } catch {
+    // The request for the traces says what is wrong.
+  }
+}
+
+function noteStatus(value: StatusJson): void {
+  status.value = value;
+  firstVersion ??= value.version;
+  outdated.value = value.version !== firstVersion;
+}
+
 let current: Stream | undefined;
 
 /** Opens the page's stream; there is one at a time. */
@@ -37,11 +53,7 @@ export function follow(
 ): () => void {
   const stream = openStream(params, {
     ...handlers,
-    status(value) {
-      status.value = value;
-      firstVersion ??= value.version;
-      outdated.value = value.version !== firstVersion;
-    },
+    status: noteStatus,
     connection(value) {
       connection.value = value;
     },

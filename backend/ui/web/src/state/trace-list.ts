@@ -15,7 +15,7 @@ import {
   tracesParams,
 } from "../lib/filter";
 import { merge, noRows, type Rows, release, replace, type TraceRow } from "../lib/trace-rows";
-import { clockOffset, follow, noteServerTime } from "./server";
+import { clockOffset, follow, noteServerTime, refreshStatus } from "./server";
 
 export const filter = signal<Filter>(noFilter);
 export const limit = signal(100);
@@ -118,7 +118,10 @@ export function show(query: URLSearchParams): () => void {
   }
   unfollow?.();
   // A stream that cannot be opened, as behind some proxies, must not keep the list empty.
-  const fallback = window.setTimeout(() => void refresh(), 1_500);
+  const fallback = window.setTimeout(() => {
+    void refresh();
+    void refreshStatus();
+  }, 1_500);
   unfollow = follow(streamParams(next), {
     open() {
       window.clearTimeout(fallback);

@@ -1,9 +1,9 @@
 // The program: header, the page of the URL, help.
 
-import type { JSX } from "preact";
+import { Component, type ComponentChildren, type JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { route } from "../state/router";
-import { Link } from "./common";
+import { Link, Notice } from "./common";
 import { Header } from "./header";
 import { Help, helpOpen } from "./help";
 import { TraceListPage } from "./trace-list";
@@ -24,10 +24,37 @@ export function App(): JSX.Element {
         Skip to the content
       </a>
       <Header />
-      <Page />
+      <Guard>
+        <Page />
+      </Guard>
       <Help />
     </>
   );
+}
+
+/** A fault of ours, or an answer that nobody expected, leaves words instead of a blank page. */
+class Guard extends Component<{ children: ComponentChildren }, { fault: string }> {
+  override state = { fault: "" };
+
+  override componentDidCatch(error: unknown): void {
+    this.setState({ fault: String(error) });
+  }
+
+  override render(): ComponentChildren {
+    const { fault } = this.state;
+    if (!fault) return this.props.children;
+    return (
+      <main id="main" class="plain">
+        <h1>This page could not be drawn</h1>
+        <Notice kind="error">{fault}</Notice>
+        <p>
+          <button type="button" class="button" onClick={() => window.location.reload()}>
+            Reload
+          </button>
+        </p>
+      </main>
+    );
+  }
 }
 
 function Page(): JSX.Element {
