@@ -181,18 +181,26 @@ func (o observer) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Con
 func (o observer) HandleConn(context.Context, stats.ConnStats) {}
 
 // sniffGRPC knows what is not HTTP/2 by its first bytes.
-func (r *Receiver) sniffGRPC(first []byte) (reply string, ok bool) {
+func (r *Receiver) sniffGRPC(first []byte) (verdict, string) {
 	const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 	n := min(len(first), len(preface))
 	if string(first[:n]) == preface[:n] {
-		return "", true
+		if n < len(preface) {
+			return undecided, ""
+		}
+		return expected, ""
 	}
 	if isTLS(first) {
 		r.refuse("grpc", "TLS sent to the gRPC port, which takes plaintext: use http:// or set the client to insecure")
-		return "", false
+		return foreign, ""
 	}
 	line, _, _ := strings.Cut(string(first), "\r\n")
-	reason := fmt.Sprintf("%.100q sent to the gRPC port: OTLP over HTTP goes to http://%s/v1/traces", line, r.config.HTTPAddress)
+	reason := fmt.Sprintf("%.100q sent to the gRPC port: ", line)
+	if r.config.HTTPAddress == "" {
+		reason += "OTLP over HTTP is turned off"
+	} else {
+		reason += "OTLP over HTTP goes to http://" + r.config.HTTPAddress + tracesPath
+	}
 	r.refuse("grpc", reason)
-	return httpReply(reason), false
+	return foreign, httpReply(reason)
 }

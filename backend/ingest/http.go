@@ -52,12 +52,12 @@ func (r *Receiver) newHTTP() *http.Server {
 
 // ServeHTTP takes connections from l until Shutdown.
 func (r *Receiver) ServeHTTP(l net.Listener) error {
-	err := r.http.Serve(&sniffer{l, func(first []byte) (string, bool) {
+	err := r.http.Serve(&sniffer{l, func(first []byte) (verdict, string) {
 		if !isTLS(first) {
-			return "", true
+			return expected, ""
 		}
 		r.refuse("http", "TLS sent to the HTTP port, which takes plaintext: use http://")
-		return "", false
+		return foreign, ""
 	}})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
@@ -80,7 +80,10 @@ func (r *Receiver) guard(next http.Handler) http.Handler {
 		}()
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if strings.HasPrefix(req.Header.Get("Content-Type"), "application/grpc") {
-			reason := fmt.Sprintf("gRPC sent to the HTTP port: OTLP over gRPC goes to %s", r.config.GRPCAddress)
+			reason := "gRPC sent to the HTTP port: OTLP over gRPC goes to " + r.config.GRPCAddress
+			if r.config.GRPCAddress == "" {
+				reason = "gRPC sent to the HTTP port: OTLP over gRPC is turned off"
+			}
 			r.refuse("http", reason)
 			w.Header().Set("Content-Type", "application/grpc")
 			w.Header().Set("Grpc-Status", strconv.Itoa(int(codes.Unimplemented)))

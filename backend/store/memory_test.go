@@ -90,18 +90,22 @@ func heap() int64 {
 // A million spans stay within the bound, by the store's account and by the
 // heap's, and the oldest traces are those that are gone.
 func TestMillionSpans(t *testing.T) {
-	const spans = 1_000_000
 	for _, c := range []struct {
-		name   string
-		perMsg int // spans per append
-	}{{"batches of 512", 512}, {"traces in pieces", 7}} {
+		name     string
+		spans    int
+		perMsg   int // spans per append
+		maxBytes int64
+	}{
+		{"batches of 512", 1_000_000, 512, store.DefaultMaxBytes},
+		{"traces in pieces", 200_000, 7, 48 << 20},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
 			before := heap()
-			db := open(t, store.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			db := open(t, store.Options{MaxBytes: c.maxBytes, Log: slog.New(slog.NewTextHandler(&log, nil))})
 			l := newLoad(1)
 			var first, last span.TraceID
-			for sent := 0; sent < spans; {
+			for sent := 0; sent < c.spans; {
 				b := l.batch(512)
 				if first.IsZero() {
 					first = b.Spans[0].TraceID
@@ -213,7 +217,7 @@ func TestOneTraceTakesHalf(t *testing.T) {
 func TestCardinality(t *testing.T) {
 	before := heap()
 	db := open(t, store.Options{MaxBytes: 32 << 20})
-	for i := range 200_000 {
+	for i := range 60_000 {
 		var id span.TraceID
 		binary.BigEndian.PutUint64(id[:], uint64(i+1))
 		unique := fmt.Sprintf("value-%032d", i)
