@@ -8,7 +8,9 @@ import textwrap
 
 def environment(**environ):
     """Return the environment without tracing variables, with `environ` over it."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "TRACING_", "GRPC_"))}
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "TRACING_", "GRPC_"))
+    }
     return clean | environ
 
 

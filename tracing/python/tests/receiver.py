@@ -51,7 +51,9 @@ class Receiver:
         else:
             self.grpc_port = self._grpc.add_secure_port("127.0.0.1:0", grpc_credentials)
         self._grpc.start()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("H", (_Handler,), {"receiver": self}))
+        self._http = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("H", (_Handler,), {"receiver": self})
+        )
         if tls is not None:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self.http_port = self._http.server_address[1]

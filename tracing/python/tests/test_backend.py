@@ -69,14 +69,20 @@ def test_refused(address, protocol, error):
 
 @pytest.mark.parametrize(
     ("address", "endpoint"),
-    [("[::1]", "[::1]:4317"), ("https://[2001:db8::1]", "[2001:db8::1]:443"), ("my_host.", "my_host.:4317")],
+    [
+        ("[::1]", "[::1]:4317"),
+        ("https://[2001:db8::1]", "[2001:db8::1]:443"),
+        ("my_host.", "my_host.:4317"),
+    ],
 )
 def test_hosts(address, endpoint):
     assert Backend.parse(address).endpoint == endpoint
 
 
 def test_http_without_a_port():
-    assert Backend.parse("tempo", protocol="http/protobuf").endpoint == "http://tempo:4318/v1/traces"
+    assert (
+        Backend.parse("tempo", protocol="http/protobuf").endpoint == "http://tempo:4318/v1/traces"
+    )
 
 
 def test_secrets_are_not_shown():

@@ -37,3 +37,17 @@ def test_scenario(scenario, tmp_path):
         f"{scenario}: Trace" in done.stdout.splitlines()[-1] or "Trace, class method" in done.stdout
     )
     assert len(json.loads(output.read_text())["benchmarks"]) >= 1
+
+
+@pytest.mark.parametrize("scenario", ["recording", "dead backend"])
+def test_middleware(scenario):
+    done = subprocess.run(
+        [sys.executable, "benchmarks/middleware.py", "--only", scenario, "--rounds", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"| {scenario} | bare |" in done.stdout
+    assert f"{scenario}: a" in done.stdout.splitlines()[-1]

@@ -9,14 +9,18 @@ import requests
 import urllib3
 from opentelemetry import propagate, trace
 from opentelemetry.trace import NonRecordingSpan, SpanKind
-from processes import run_python
 
+from processes import run_python
 from throughline_tracing import Trace, suppress
 from throughline_tracing._context import attach, detach
 from throughline_tracing._propagation import TraceContextPropagator
 from throughline_tracing.client import inject_headers
 
-CALLS = {"requests": requests.get, "httpx": httpx.get, "urllib3": lambda url: urllib3.request("GET", url)}
+CALLS = {
+    "requests": requests.get,
+    "httpx": httpx.get,
+    "urllib3": lambda url: urllib3.request("GET", url),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +62,10 @@ def test_inject_headers(spans, server):
     context = spans.one("work").context
     assert given == {"accept": "x"}
     assert server.received[0]["accept"] == "x"
-    assert server.received[0]["traceparent"].split("-")[1:3] == [f"{context.trace_id:032x}", f"{context.span_id:016x}"]
+    assert server.received[0]["traceparent"].split("-")[1:3] == [
+        f"{context.trace_id:032x}",
+        f"{context.span_id:016x}",
+    ]
     assert inject_headers() == {}
 
 

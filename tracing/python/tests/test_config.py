@@ -28,12 +28,21 @@ def test_the_specified_defaults():
     ("environ", "want"),
     [
         ({"PROTOCOL": "grpc"}, ("grpc", "localhost:4317", True)),
-        ({"TRACES_PROTOCOL": "grpc", "PROTOCOL": "http/protobuf"}, ("grpc", "localhost:4317", True)),
+        (
+            {"TRACES_PROTOCOL": "grpc", "PROTOCOL": "http/protobuf"},
+            ("grpc", "localhost:4317", True),
+        ),
         ({"ENDPOINT": "http://c:1"}, ("http/protobuf", "http://c:1/v1/traces", True)),
         ({"ENDPOINT": "https://c/base/"}, ("http/protobuf", "https://c/base/v1/traces", False)),
         ({"TRACES_ENDPOINT": "http://c:1/x"}, ("http/protobuf", "http://c:1/x", True)),
-        ({"TRACES_ENDPOINT": "http://t:1/t", "ENDPOINT": "http://c"}, ("http/protobuf", "http://t:1/t", True)),
-        ({"TRACES_ENDPOINT": " ", "ENDPOINT": "http://c"}, ("http/protobuf", "http://c/v1/traces", True)),
+        (
+            {"TRACES_ENDPOINT": "http://t:1/t", "ENDPOINT": "http://c"},
+            ("http/protobuf", "http://t:1/t", True),
+        ),
+        (
+            {"TRACES_ENDPOINT": " ", "ENDPOINT": "http://c"},
+            ("http/protobuf", "http://c/v1/traces", True),
+        ),
         ({"ENDPOINT": "http://c:1", "PROTOCOL": "grpc"}, ("grpc", "c:1", True)),
         ({"ENDPOINT": "https://c:1", "PROTOCOL": "grpc"}, ("grpc", "c:1", False)),
         ({"ENDPOINT": "c:1", "PROTOCOL": "grpc"}, ("grpc", "c:1", False)),
@@ -69,15 +78,19 @@ def test_headers_for_all_and_for_one():
         {"authorization": "Bearer all", "x-tenant": "t"},
         {"authorization": "Bearer b", "x-tenant": "t"},
     ]
-    settings = read(
-        OTEL_EXPORTER_OTLP_HEADERS="a=1", OTEL_EXPORTER_OTLP_TRACES_HEADERS="b=2"
-    )
+    settings = read(OTEL_EXPORTER_OTLP_HEADERS="a=1", OTEL_EXPORTER_OTLP_TRACES_HEADERS="b=2")
     assert dict(settings.backends[0].headers) == {"b": "2"}
 
 
 @pytest.mark.parametrize(
     ("value", "backends", "console"),
-    [("", 1, False), ("otlp", 1, False), ("none", 0, False), ("console", 0, True), ("OTLP, console", 1, True)],
+    [
+        ("", 1, False),
+        ("otlp", 1, False),
+        ("none", 0, False),
+        ("console", 0, True),
+        ("OTLP, console", 1, True),
+    ],
 )
 def test_exporters(value, backends, console):
     settings = read(OTEL_TRACES_EXPORTER=value)
@@ -96,7 +109,9 @@ def test_numbers():
     assert (settings.max_queue_size, settings.max_export_batch_size) == (100, 100)
     assert settings.compression == "gzip"
     assert read(OTEL_BSP_EXPORT_TIMEOUT="100").timeout == 0.1
-    assert read(OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="7", OTEL_EXPORTER_OTLP_TIMEOUT="9").timeout == 0.007
+    assert (
+        read(OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="7", OTEL_EXPORTER_OTLP_TIMEOUT="9").timeout == 0.007
+    )
 
 
 WRONG = {

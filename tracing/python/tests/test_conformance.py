@@ -12,8 +12,8 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from processes import environment
 
+from processes import environment
 from throughline_tracing import conformance
 
 TRACE = "12345678901234567890123456789012"
@@ -43,7 +43,9 @@ def harness(service):
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            arrived.append((self.headers.get_all("traceparent"), self.headers.get_all("tracestate"), body))
+            arrived.append(
+                (self.headers.get_all("traceparent"), self.headers.get_all("tracestate"), body)
+            )
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -58,12 +60,19 @@ def harness(service):
     def send(headers, calls=1):
         arrived.clear()
         body = json.dumps(
-            [{"url": f"http://127.0.0.1:{server.server_address[1]}/{n}", "arguments": [n]} for n in range(calls)]
+            [
+                {"url": f"http://127.0.0.1:{server.server_address[1]}/{n}", "arguments": [n]}
+                for n in range(calls)
+            ]
         ).encode()
         host, port = service.removeprefix("http://").split("/")[0].split(":")
         connection = HTTPConnection(host, int(port), timeout=10)
         connection.putrequest("POST", "/test")
-        for name, value in [*headers, ("content-length", str(len(body))), ("content-type", "application/json")]:
+        for name, value in [
+            *headers,
+            ("content-length", str(len(body))),
+            ("content-type", "application/json"),
+        ]:
             connection.putheader(name, value)
         connection.endheaders(body)
         response = connection.getresponse()
@@ -77,7 +86,15 @@ def harness(service):
 
 
 def test_a_trace_is_continued_with_spans_of_its_own(harness):
-    calls = harness([("TraceParent", VALID), ("tracestate", "foo=1"), ("TRACESTATE", ""), ("tracestate", "bar@@=2,foo=3")], 3)
+    calls = harness(
+        [
+            ("TraceParent", VALID),
+            ("tracestate", "foo=1"),
+            ("TRACESTATE", ""),
+            ("tracestate", "bar@@=2,foo=3"),
+        ],
+        3,
+    )
     assert [body for *_, body in calls] == [[0], [1], [2]]
     ids = set()
     for (parent,), (state,), _ in calls:
@@ -109,7 +126,9 @@ def test_a_new_trace_is_started(harness, headers):
 
 def test_what_is_over_the_limits_is_dropped_and_the_trace_goes_on(harness):
     for state in (",".join(f"k{n}=v" for n in range(33)), "z" * 257 + "=1", "FOO=1"):
-        (((parent,), sent, _),) = harness([("traceparent", VALID), ("tracestate", "a=1"), ("tracestate", state)])
+        (((parent,), sent, _),) = harness(
+            [("traceparent", VALID), ("tracestate", "a=1"), ("tracestate", state)]
+        )
         assert (TRACE in parent, sent) == (True, None)
 
 
@@ -124,7 +143,16 @@ def post(url, body, method="POST"):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"{}", b"[1]", b'[{"url": 1}]', b'[{"url": "file:///etc/passwd"}]', b"[" + b"{}," * 70 + b"{}]", b"\xff"],
+    [
+        b"",
+        b"{",
+        b"{}",
+        b"[1]",
+        b'[{"url": 1}]',
+        b'[{"url": "file:///etc/passwd"}]',
+        b"[" + b"{}," * 70 + b"{}]",
+        b"\xff",
+    ],
 )
 def test_a_bad_request(service, body):
     status, text = post(service, body)
@@ -143,7 +171,9 @@ def test_a_length_that_is_none(service):
     host, port = service.removeprefix("http://").split("/")[0].split(":")
     for length in ("x", str(1 << 30)):
         with socket.create_connection((host, int(port)), timeout=10) as connection:
-            connection.sendall(f"POST /test HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+            connection.sendall(
+                f"POST /test HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+            )
             assert b" 400 " in connection.recv(1000)
 
 

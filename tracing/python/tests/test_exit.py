@@ -7,6 +7,7 @@ import textwrap
 import time
 
 import pytest
+
 from processes import environment, run_python
 from receiver import Receiver
 
@@ -39,7 +40,10 @@ def environ(receiver):
         ("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", None),  # 1 or -2, by the version
         # The first process of a container survives a signal that is not handled; so does one that
         # blocks it.
-        ("from throughline_tracing import _exit; _exit._on_sigterm(15, None)", 128 + signal.SIGTERM),
+        (
+            "from throughline_tracing import _exit; _exit._on_sigterm(15, None)",
+            128 + signal.SIGTERM,
+        ),
     ],
     ids=["return", "sys.exit", "exception", "sigterm", "sigint", "sigterm-as-init"],
 )
@@ -58,14 +62,19 @@ def test_a_handler_of_the_applications_own_is_left_alone(receiver):
         own = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))"
         code = textwrap.dedent(SET_UP)
         code = f"import signal, sys\n{own}\n{code}" if when == "before" else f"{code}\n{own}"
-        done = run_python(f"{code}\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(9)", check=False, **environ(receiver))
+        done = run_python(
+            f"{code}\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(9)",
+            check=False,
+            **environ(receiver),
+        )
         assert done.returncode == 5
     assert len(receiver.spans) == 2
 
 
 def test_ignored_stays_ignored(receiver):
     done = run_python(
-        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SET_UP
+        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        + SET_UP
         + "os.kill(os.getpid(), signal.SIGTERM)\nprint('still here')",
         **environ(receiver),
     )
@@ -89,8 +98,12 @@ def test_configured_in_another_thread(receiver):
     assert len(receiver.spans) == 1
 
 
-@pytest.mark.parametrize("how", ["", "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)"], ids=["exit", "sigterm"])
-@pytest.mark.parametrize("backend", ["127.0.0.1:1", "http://127.0.0.1:1/v1/traces", "hole", "http-hole"])
+@pytest.mark.parametrize(
+    "how", ["", "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)"], ids=["exit", "sigterm"]
+)
+@pytest.mark.parametrize(
+    "backend", ["127.0.0.1:1", "http://127.0.0.1:1/v1/traces", "hole", "http-hole"]
+)
 def test_the_end_is_bounded(how, backend):
     """A backend that is gone, or never answers, holds the end for the flush timeout at most."""
     done = run_python(
@@ -117,7 +130,11 @@ def test_a_signal_while_spans_are_ended(receiver):
     """SIGTERM in the middle of traced work ends the process, and what had ended arrives."""
     for _ in range(5):
         process = subprocess.Popen(
-            [sys.executable, "-c", SET_UP + "print(flush=True)\nwhile True:\n    with Trace('busy'): pass"],
+            [
+                sys.executable,
+                "-c",
+                SET_UP + "print(flush=True)\nwhile True:\n    with Trace('busy'): pass",
+            ],
             env=environment(**environ(receiver)),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

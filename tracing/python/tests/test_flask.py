@@ -4,11 +4,20 @@ import io
 import logging
 
 import pytest
-from flask import Blueprint, Flask, Response, abort, jsonify, request, send_file, stream_with_context
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    jsonify,
+    request,
+    send_file,
+    stream_with_context,
+)
 from flask.views import MethodView
 from opentelemetry import propagate, trace
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
-from opentelemetry.sdk.trace.sampling import ParentBased, ALWAYS_ON
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
@@ -82,7 +91,9 @@ def app():
 
 
 def test_name_kind_and_attributes(spans, app):
-    app.test_client().get("/articles/7?page=2&token=secret", headers=REMOTE | {"user-agent": "test"})
+    app.test_client().get(
+        "/articles/7?page=2&token=secret", headers=REMOTE | {"user-agent": "test"}
+    )
     spans.assert_tree("""
         GET /articles/<article_id> [server] (remote parent)
           inner
@@ -115,7 +126,10 @@ def test_p13_names_are_few(spans, app):
     for n in range(100):
         client.get(f"/articles/{n}")
         client.get(f"/unknown/{n}.php?x=1")
-    assert {s.name for s in spans.spans if s.kind is SpanKind.SERVER} == {"GET /articles/<article_id>", "GET"}
+    assert {s.name for s in spans.spans if s.kind is SpanKind.SERVER} == {
+        "GET /articles/<article_id>",
+        "GET",
+    }
 
 
 def test_unmatched_and_unknown(spans, app):
@@ -156,7 +170,9 @@ def test_an_unhandled_exception(spans, app, propagate_exceptions):
     assert span.status.status_code is StatusCode.ERROR
     assert span.attributes["error.type"] == "KeyError"
     assert [e.name for e in span.events] == ["exception"]
-    assert span.attributes.get("http.response.status_code") == (None if propagate_exceptions else 500)
+    assert span.attributes.get("http.response.status_code") == (
+        None if propagate_exceptions else 500
+    )
 
 
 def test_a_handled_exception_is_not_an_error(spans, app):
@@ -293,9 +309,15 @@ class Sealed(FileWrapper):
 
 def test_a_file_keeps_the_servers_wrapper(spans, app):
     """What the server can send without copying is left as it is, and ends the span when closed."""
-    app.add_url_rule("/file", view_func=lambda: send_file(io.BytesIO(b"data"), mimetype="text/plain"))
     app.add_url_rule(
-        "/raw", "raw", lambda: Response(request.environ["wsgi.file_wrapper"](io.BytesIO(b"data")), direct_passthrough=True)
+        "/file", view_func=lambda: send_file(io.BytesIO(b"data"), mimetype="text/plain")
+    )
+    app.add_url_rule(
+        "/raw",
+        "raw",
+        lambda: Response(
+            request.environ["wsgi.file_wrapper"](io.BytesIO(b"data")), direct_passthrough=True
+        ),
     )
     body = app.wsgi_app(environ("/raw", **{"wsgi.file_wrapper": FileWrapper}), lambda *_: None)
     assert isinstance(body, FileWrapper)
@@ -393,7 +415,9 @@ def test_p11_under_flask_instrumentor(spans, app, order):
     if order == "after":
         FlaskInstrumentor().instrument_app(app, tracer_provider=spans.provider)
     app.add_url_rule("/x", view_func=lambda: jsonify(inner()), endpoint="x")
-    app.add_url_rule("/off", view_func=Trace(disable_tracing=True)(lambda: jsonify(inner())), endpoint="off")
+    app.add_url_rule(
+        "/off", view_func=Trace(disable_tracing=True)(lambda: jsonify(inner())), endpoint="off"
+    )
     app.test_client().get("/x", headers=REMOTE)
     spans.assert_tree("""
         GET /x [server] (remote parent)

@@ -8,6 +8,7 @@ import threading
 import urllib.request
 
 import pytest
+
 from processes import environment, run_python
 from receiver import Receiver
 
@@ -33,6 +34,7 @@ SET_UP = """
 import multiprocessing, os, signal, sys, time
 from throughline_tracing import Trace, configure
 provider = configure("forked")
+context = multiprocessing.get_context("fork")
 
 @Trace
 def parent(): pass
@@ -54,15 +56,22 @@ def names(receiver):
     return sorted(span.name for span in receiver.spans)
 
 
-@pytest.mark.parametrize("options", [(), ("--preload",)], ids=["per-worker", "preload"])
-@pytest.mark.parametrize("recycling", [(), ("--max-requests", "5")], ids=["", "max-requests"])
-@pytest.mark.parametrize("in_master", ["", "1"], ids=["", "span-in-master"])
-def test_p28_gunicorn(tmp_path, backend, options, recycling, in_master):
+@pytest.mark.parametrize(
+    ("options", "in_master"),
+    [
+        ([], ""),
+        (["--max-requests", "5"], ""),
+        (["--preload"], ""),
+        (["--preload", "--max-requests", "5"], "1"),
+    ],
+    ids=["per-worker", "per-worker-recycled", "preload", "preload-recycled-span-in-master"],
+)
+def test_p28_gunicorn(tmp_path, backend, options, in_master):
     """P28: N requests give N server spans and N view spans, over workers that come and go."""
     (tmp_path / "traced_app.py").write_text(APP)
     command = [sys.executable, "-m", "gunicorn", "traced_app:app", "-w", "2", "-b", "127.0.0.1:0"]
     process = subprocess.Popen(
-        [*command, "--threads", "2", "--no-control-socket", *options, *recycling],
+        [*command, "--threads", "2", "--no-control-socket", *options],
         cwd=tmp_path,
         env=environment(**backend.environ, SPAN_IN_MASTER=in_master),
         stderr=subprocess.PIPE,
@@ -81,57 +90,54 @@ def test_p28_gunicorn(tmp_path, backend, options, recycling, in_master):
         assert process.wait(20) == 0
     finally:
         process.kill()
-    expected = ["GET /work/<int:n>", "work"] * 24
-    masters = [name for name in names(backend) if name == "in the master"]
-    if in_master and options:
-        assert len(masters) == 1
-    assert [name for name in names(backend) if name != "in the master"] == sorted(expected)
-    assert len({s.span_id for s in backend.spans}) == len(backend.spans)
+    expected = ["GET /work/<int:n>", "work"] * 24 + ["in the master"] * len(in_master)
+    assert names(backend) == sorted(expected)
+    assert len({s.span_id for s in backend.spans}) == len(expected)
 
 
-@pytest.mark.parametrize(
-    "before", ["", "parent()", "parent(); provider.force_flush()"], ids=["clean", "queued", "exported"]
-)
 @pytest.mark.parametrize(
     "how",
     [
-        "p = multiprocessing.get_context('fork').Process(target=child); p.start(); p.join()",
-        "p = multiprocessing.get_context('fork').Process(target=lambda: (child(), os._exit(0))); p.start(); p.join()",
-        "multiprocessing.get_context('fork').Pool(1).apply(child)",
+        "p = context.Process(target=child); p.start(); p.join()",
+        "p = context.Process(target=lambda: (child(), os._exit(0))); p.start(); p.join()",
+        "p = context.Pool(1); p.apply(child); p.close(); p.join()",
+        "p = context.Pool(1); p.apply(child); p.terminate(); p.join()",
         "pid = os.fork(); (child(), os._exit(0)) if pid == 0 else os.waitpid(pid, 0)",
         "pid = os.fork(); (child(), sys.exit(0)) if pid == 0 else os.waitpid(pid, 0)",
-        "pid = os.fork(); (child(), os.kill(os.getpid(), signal.SIGTERM), time.sleep(9)) if pid == 0 else os.waitpid(pid, 0)",
+        "pid = os.fork(); (child(), os.kill(os.getpid(), 15), time.sleep(9)) if pid == 0 else os.waitpid(pid, 0)",
     ],
-    ids=["multiprocessing", "multiprocessing-os._exit", "pool", "fork-os._exit", "fork-sys.exit", "fork-sigterm"],
+    ids=[
+        "process",
+        "process-os._exit",
+        "pool",
+        "pool-terminated",
+        "os._exit",
+        "sys.exit",
+        "sigterm",
+    ],
+)
+@pytest.mark.parametrize(
+    ("backend", "before"),
+    [
+        ("http", "parent(); provider.force_flush()"),
+        ("grpc", ""),
+        ("grpc", "parent()"),
+        ("grpc", "parent(); provider.force_flush()"),
+    ],
+    ids=["http", "grpc", "grpc-queued", "grpc-exported"],
+    indirect=["backend"],
 )
 def test_p28_children(backend, before, how):
     """P28: a child's span arrives once, and so does its parent's from before and after."""
-    if "Pool" in how:  # a pool's workers are terminated, by SIGTERM, and not waited for
-        how += "; import gc; gc.collect()"
-        how = how.replace("multiprocessing.get_context('fork').Pool(1).apply(child)", "pool = multiprocessing.get_context('fork').Pool(1); pool.apply(child); pool.close(); pool.join()")
     run_python(f"{SET_UP}\n{before}\n{how}\nparent()", **backend.environ)
     assert names(backend) == ["child"] + ["parent"] * (2 if before else 1)
 
 
-def test_p28_a_pool_that_is_terminated(backend):
-    """P28: leaving a pool's `with` block sends its workers SIGTERM; their spans arrive."""
-    run_python(
-        SET_UP
-        + """
-with multiprocessing.get_context("fork").Pool(2) as pool:
-    pool.map(lambda_free, range(8)) if False else [pool.apply(child) for _ in range(8)]
-workers = pool._pool
-for worker in workers:
-    worker.join()
-""",
-        **backend.environ,
-    )
-    assert names(backend) == ["child"] * 8
-
-
 def test_a_child_has_an_instance_id_of_its_own(backend):
     """The resource of a forked child names another service instance than its parent's."""
-    run_python(SET_UP + "parent()\npid = os.fork()\nchild()\nif pid: os.waitpid(pid, 0)", **backend.environ)
+    run_python(
+        SET_UP + "parent()\npid = os.fork()\nchild()\nif pid: os.waitpid(pid, 0)", **backend.environ
+    )
     instances = {s.resource["service.instance.id"] for s in backend.spans}
     assert len(instances) == 2
 

@@ -68,7 +68,13 @@ def test_a_line_is_one_line_and_never_fails(stream):
         __str__ = __repr__
 
     logging.getLogger("app").info(
-        "two\nlines", extra={"odd": Unprintable(), "error_value": KeyError("k"), "nested": {"a": {1, 2}}, "bad": "\ud800"}
+        "two\nlines",
+        extra={
+            "odd": Unprintable(),
+            "error_value": KeyError("k"),
+            "nested": {"a": {1, 2}},
+            "bad": "\ud800",
+        },
     )
     (line,) = lines(stream)
     assert line["msg"] == "two\nlines"
@@ -105,8 +111,14 @@ def test_the_filter(spans):
 
 def test_standard_error_is_the_default():
     done = subprocess.run(
-        [sys.executable, "-c", "import logging\nfrom throughline_tracing.logging import configure_logging\n"
-         "configure_logging()\nlogging.info('x')\nlogging.debug('y')"],
-        capture_output=True, text=True, check=True,
+        [
+            sys.executable,
+            "-c",
+            "import logging\nfrom throughline_tracing.logging import configure_logging\n"
+            "configure_logging()\nlogging.info('x')\nlogging.debug('y')",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert [json.loads(line)["msg"] for line in done.stderr.splitlines()] == ["x"]

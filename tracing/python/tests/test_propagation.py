@@ -227,7 +227,9 @@ blanks = st.text(" \t", max_size=3)
 
 
 @given(
-    st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.integers(0, 255),
+    st.integers(1, 2**128 - 1),
+    st.integers(1, 2**64 - 1),
+    st.integers(0, 255),
     st.lists(st.tuples(keys, values), max_size=32),
 )
 def test_what_is_valid_comes_through(trace_id, span_id, flags, members):
@@ -261,7 +263,9 @@ def test_no_input_raises_and_what_is_sent_is_valid(parent, states):
             )
 
 
-@given(st.lists(st.tuples(keys, values), min_size=1, max_size=40), st.lists(st.integers(0, 40)), blanks)
+@given(
+    st.lists(st.tuples(keys, values), min_size=1, max_size=40), st.lists(st.integers(0, 40)), blanks
+)
 def test_how_a_tracestate_is_cut_into_headers_does_not_matter(members, cuts, blank):
     """One header or several, with or without white space: the same list."""
     parts = [f"{k}={v}" for k, v in members]
@@ -278,7 +282,9 @@ def test_how_a_tracestate_is_cut_into_headers_does_not_matter(members, cuts, bla
 def test_a_parent_is_valid_only_by_the_grammar(text):
     """The parser takes exactly what the specification's grammar describes."""
     match = re.fullmatch(
-        r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?", text.strip(" \t"), re.ASCII
+        r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?",
+        text.strip(" \t"),
+        re.ASCII,
     )
     valid = bool(
         match
@@ -293,7 +299,10 @@ def test_a_parent_is_valid_only_by_the_grammar(text):
 def test_the_default_propagators():
     assert read_propagators({}).fields == {"traceparent", "tracestate", "baggage"}
     assert read_propagators({"OTEL_PROPAGATORS": " "}).fields == read_propagators({}).fields
-    assert read_propagators({"OTEL_PROPAGATORS": "TraceContext, ,baggage"}).fields == read_propagators({}).fields
+    assert (
+        read_propagators({"OTEL_PROPAGATORS": "TraceContext, ,baggage"}).fields
+        == read_propagators({}).fields
+    )
     assert read_propagators({"OTEL_PROPAGATORS": "none"}).fields == set()
 
 

@@ -13,9 +13,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
 from processes import run_python
 from receiver import Receiver
-
 from throughline_tracing import OTLPProvider, suppress
 from throughline_tracing._backend import Backend
 from throughline_tracing.exceptions import ConfigurationError
@@ -91,13 +91,20 @@ def test_the_resource(receiver, provide, monkeypatch):
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=prod,team=env")
     provider = provide(receiver.grpc_address, resource_attributes={"team": "code", "zone": "a"})
     got = provider.provider.resource.attributes
-    assert {"service.name": "svc", "team": "env", "zone": "a", "deployment.environment.name": "prod"}.items() <= got.items()
+    assert {
+        "service.name": "svc",
+        "team": "env",
+        "zone": "a",
+        "deployment.environment.name": "prod",
+    }.items() <= got.items()
     assert {"telemetry.sdk.name", "telemetry.sdk.version", "service.instance.id"} <= got.keys()
     monkeypatch.setenv("OTEL_SERVICE_NAME", "from-env")
     assert provide(receiver.grpc_address).provider.resource.attributes["service.name"] == "from-env"
     monkeypatch.delenv("OTEL_SERVICE_NAME")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=of-resource")
-    assert provide(receiver.grpc_address).provider.resource.attributes["service.name"] == "of-resource"
+    assert (
+        provide(receiver.grpc_address).provider.resource.attributes["service.name"] == "of-resource"
+    )
 
 
 def test_samplers(receiver, provide, monkeypatch):
@@ -216,7 +223,9 @@ def test_each_backend_has_its_own_queue_and_headers(provide):
 def test_a_slow_backend_delays_the_others_by_nothing(receiver, provide):
     hole = socket.create_server(("127.0.0.1", 0))
     with hole:
-        provider = provide([f"127.0.0.1:{hole.getsockname()[1]}", receiver.grpc_address], flush_timeout=0.5)
+        provider = provide(
+            [f"127.0.0.1:{hole.getsockname()[1]}", receiver.grpc_address], flush_timeout=0.5
+        )
         record(provider)
         start = time.monotonic()
         assert not provider.force_flush()
@@ -255,7 +264,10 @@ def test_tls_and_a_token(provide, monkeypatch, caplog, authority, protocol, toke
         port = receiver.grpc_port if protocol == "grpc" else receiver.http_port
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.path)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"Authorization=Bearer%20{token}")
-        monkeypatch.setenv("TRACING_BACKEND_URL", f"https://localhost:{port}" + ("/v1/traces" if protocol == "http" else ""))
+        monkeypatch.setenv(
+            "TRACING_BACKEND_URL",
+            f"https://localhost:{port}" + ("/v1/traces" if protocol == "http" else ""),
+        )
         provider = provide()
         record(provider)
         provider.force_flush()
@@ -276,7 +288,9 @@ def test_an_untrusted_certificate_is_refused(provide, monkeypatch, authority, pr
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "300")
     with Receiver(None, tls, grpc.ssl_server_credentials([(key, chain)])) as receiver:
         port = receiver.grpc_port if protocol == "grpc" else receiver.http_port
-        provider = provide(f"https://localhost:{port}" + ("/v1/traces" if protocol == "http" else ""))
+        provider = provide(
+            f"https://localhost:{port}" + ("/v1/traces" if protocol == "http" else "")
+        )
         record(provider)
         provider.shutdown(2.0)
         assert receiver.spans == []
@@ -287,7 +301,11 @@ def test_an_untrusted_certificate_is_refused(provide, monkeypatch, authority, pr
 
 
 def complaints(caplog):
-    return [r.getMessage() for r in caplog.records if r.name.startswith(("throughline", "opentelemetry"))]
+    return [
+        r.getMessage()
+        for r in caplog.records
+        if r.name.startswith(("throughline", "opentelemetry"))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -431,7 +449,9 @@ with Trace("work"):
 
 
 def test_configure_without_a_name(receiver):
-    run_python(CONFIGURE + "configure()\nwith Trace('w'): pass", TRACING_BACKEND_URL=receiver.grpc_address)
+    run_python(
+        CONFIGURE + "configure()\nwith Trace('w'): pass", TRACING_BACKEND_URL=receiver.grpc_address
+    )
     assert [s.service for s in receiver.spans] == ["unknown_service"]
 
 

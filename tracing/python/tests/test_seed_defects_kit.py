@@ -10,9 +10,9 @@ from opentelemetry import baggage, propagate, trace
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+
 from processes import run_python
 from receiver import Receiver
-
 from throughline_tracing import OTLPProvider, Trace
 from throughline_tracing._propagators import read_propagators
 from throughline_tracing.flask import trace_app
@@ -107,9 +107,16 @@ def test_p25_the_resource_is_whole(monkeypatch):
     got = OTLPProvider("svc", "127.0.0.1:1").provider.resource.attributes
     assert got["service.name"] == "svc"
     assert got["deployment.environment.name"] == "test"
-    assert {"telemetry.sdk.name", "telemetry.sdk.language", "telemetry.sdk.version", "service.instance.id"} <= got.keys()
+    assert {
+        "telemetry.sdk.name",
+        "telemetry.sdk.language",
+        "telemetry.sdk.version",
+        "service.instance.id",
+    } <= got.keys()
     monkeypatch.setenv("OTEL_SERVICE_NAME", "named")
-    assert OTLPProvider("svc", "127.0.0.1:1").provider.resource.attributes["service.name"] == "named"
+    assert (
+        OTLPProvider("svc", "127.0.0.1:1").provider.resource.attributes["service.name"] == "named"
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,14 +125,47 @@ def test_p25_the_resource_is_whole(monkeypatch):
         ({"TRACING_BACKEND_URL": "GRPC"}, "None"),
         ({"TRACING_BACKEND_URL": "HTTP"}, "None"),
         ({"TRACING_BACKEND_URL": "127.0.0.1:1"}, "'GRPC'"),
-        ({"TRACING_BACKEND_URL": "HTTP", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, "None"),
+        (
+            {"TRACING_BACKEND_URL": "HTTP", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
+            "None",
+        ),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "BASE"}, "None"),
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "HTTP"}, "None"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://GRPC", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "None"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "GRPC", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_INSECURE": "true"}, "None"),
-        ({"TRACING_BACKEND_URL": "HOSTPORT", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "None"),
-        ({"TRACING_BACKEND_URL": "", "OTEL_EXPORTER_OTLP_ENDPOINT": "BASE", "OTEL_EXPORTER_OTLP_TIMEOUT": "", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "", "OTEL_EXPORTER_OTLP_COMPRESSION": ""}, "None"),
-        ({"TRACING_BACKEND_URL": "GRPC", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "", "OTEL_EXPORTER_OTLP_TRACES_INSECURE": ""}, "None"),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://GRPC", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            "None",
+        ),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "GRPC",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+                "OTEL_EXPORTER_OTLP_INSECURE": "true",
+            },
+            "None",
+        ),
+        (
+            {"TRACING_BACKEND_URL": "HOSTPORT", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
+            "None",
+        ),
+        (
+            {
+                "TRACING_BACKEND_URL": "",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "BASE",
+                "OTEL_EXPORTER_OTLP_TIMEOUT": "",
+                "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "",
+                "OTEL_EXPORTER_OTLP_COMPRESSION": "",
+            },
+            "None",
+        ),
+        (
+            {
+                "TRACING_BACKEND_URL": "GRPC",
+                "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "",
+                "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "",
+                "OTEL_EXPORTER_OTLP_TRACES_INSECURE": "",
+            },
+            "None",
+        ),
     ],
 )
 def test_p26_every_way_to_say_where_spans_go(receiver, environ, argument):

@@ -41,7 +41,9 @@ def test_named_by_the_method_alone_without_routes(spans):
 
 
 def test_a_route(spans):
-    app = TraceMiddleware(application, route=lambda environ: "/known" if environ["PATH_INFO"] == "/known" else None)
+    app = TraceMiddleware(
+        application, route=lambda environ: "/known" if environ["PATH_INFO"] == "/known" else None
+    )
     call(app, "/known")
     call(app, "/other")
     assert [s.name for s in spans.spans if s.name != "inside"] == ["GET /known", "GET"]
@@ -200,8 +202,14 @@ def test_the_servers_address(environ, want):
 
 def test_long_values_are_cut():
     got = request_attributes(
-        {"REQUEST_METHOD": "X" * 9999, "PATH_INFO": "/" * 9999, "QUERY_STRING": "q" * 9999,
-         "HTTP_USER_AGENT": "a" * 9999, "HTTP_HOST": "h" * 9999}, None
+        {
+            "REQUEST_METHOD": "X" * 9999,
+            "PATH_INFO": "/" * 9999,
+            "QUERY_STRING": "q" * 9999,
+            "HTTP_USER_AGENT": "a" * 9999,
+            "HTTP_HOST": "h" * 9999,
+        },
+        None,
     )
     assert all(len(str(value)) <= 2048 for value in got.values())
 

@@ -114,8 +114,10 @@ def check_protocol(protocol: str) -> Protocol:
     Raises:
         ValueError: They cannot.
     """
-    if protocol == GRPC or protocol == HTTP:  # noqa: PLR1714  (narrows the type)
-        return protocol
+    if protocol == GRPC:
+        return GRPC
+    if protocol == HTTP:
+        return HTTP
     raise ValueError(f"protocol {protocol!r} is not one of grpc, http/protobuf")
 
 

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from opentelemetry.util.re import parse_env_headers
 
@@ -46,7 +46,6 @@ _SAMPLERS: Final = (
 )
 _EXPORTERS: Final = ("otlp", "console", "none")
 _COMPRESSIONS: Final = ("none", "gzip", "deflate")
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,7 @@ class Settings:
         Args:
             backend_url: Wins over ``TRACING_BACKEND_URL``, which wins over
                 ``OTEL_EXPORTER_OTLP_(TRACES_)ENDPOINT``. None or blank: not given.
+            environ: The variables.
 
         Raises:
             ConfigurationError: With one sentence for each setting that is refused.
@@ -145,24 +145,23 @@ class _Reader:
         return wanted
 
     def integer(self, name: str, default: int) -> int:
-        return self._number(name, default, int, "a whole number from 1 up", 1)
+        return int(self._number(name, default, int, "a whole number from 1 up", 1))
 
     def milliseconds(self, name: str, default: int) -> float:
-        value: float = self._number(name, default, float, "a number of milliseconds", 0)
-        return value / 1000
+        return self._number(name, default, float, "a number of milliseconds", 0) / 1000
 
     def _number(
-        self, name: str, default: _T, read: Callable[[str], _T], expected: str, least: float
-    ) -> _T:
+        self, name: str, default: int, read: type[int | float], expected: str, least: int
+    ) -> float:
         text = self.text(name)
         if not text:
             return default
         try:
             value = read(text)
-            if math.isfinite(value) and value >= least:  # type: ignore[arg-type, operator]
-                return value
-        except (ValueError, OverflowError):
-            pass
+        except ValueError:
+            value = math.nan
+        if math.isfinite(value) and value >= least:
+            return value
         self.faults.append(f"{name}: {text!r} is not {expected}")
         return default
 
@@ -185,7 +184,7 @@ class _Reader:
             return None
 
     def headers(self) -> dict[str, str]:
-        return parse_env_headers(self.text(self.signal("HEADERS")), liberal=True)
+        return dict(parse_env_headers(self.text(self.signal("HEADERS")), liberal=True))
 
     def backends(self, given: str | Iterable[str | Backend] | None) -> list[Backend]:
         protocol = self.protocol()

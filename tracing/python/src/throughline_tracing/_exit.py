@@ -53,7 +53,7 @@ def _shut_down() -> None:
         provider.shutdown()
 
 
-def _on_sigterm(signum: int, frame: FrameType | None) -> None:
+def _on_sigterm(signum: int, _frame: FrameType | None) -> None:
     """Flush, then end the way the signal would have ended the process."""
     for provider in _providers.copy():
         provider.shutdown()

@@ -228,7 +228,7 @@ class _Processors(SynchronousMultiSpanProcessor):
     """Flushes and stops its processors side by side, within one timeout for all."""
 
     def __init__(self, timeout: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.timeout = timeout
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
@@ -243,8 +243,8 @@ class _Processors(SynchronousMultiSpanProcessor):
 
     def shutdown(self) -> None:
         deadline = time.monotonic() + self.timeout
-        for processor in self._queues():
-            processor.begin_flush()
+        for queue in self._queues():
+            queue.begin_flush()
         for processor in self._span_processors:
             if isinstance(processor, BatchProcessor):
                 processor.shutdown(int(max(0.0, deadline - time.monotonic()) * 1000))
@@ -283,12 +283,11 @@ def _exporter_makers(
             )
         except ImportError as error:
             extra = "grpc" if backend.protocol == GRPC else "otlp"
-            raise ConfigurationError(
-                [
-                    f"tracing backend {backend.endpoint!r} needs a package that is not "
-                    f"installed ({error.name}): pip install 'throughline-tracing[{extra}]'"
-                ]
-            ) from error
+            fault = (
+                f"tracing backend {backend.endpoint!r}: {error.name} is not installed; "
+                f"it comes with throughline-tracing[{extra}]"
+            )
+            raise ConfigurationError([fault]) from error
     return makers
 
 

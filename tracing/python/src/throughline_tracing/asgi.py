@@ -229,10 +229,10 @@ def match_route(routes: Iterable[Any], scope: Scope) -> tuple[str | None, Any]:
     prefix = ""
     for _ in range(_MAX_MOUNTS):
         for route in _leaves(routes):
-            try:
-                match, child = route.matches(scope)
-            except Exception:  # a route of another make, or a converter that fails
-                continue
+            matches = getattr(route, "matches", None)
+            if matches is None:  # another framework's
+                return None, None
+            match, child = matches(scope)
             if match.name != "FULL":
                 continue
             inner = getattr(route, "routes", None)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 from throughline_tracing._propagators import get_global_propagator
 
@@ -31,7 +31,8 @@ def inject_headers(headers: Mapping[str, str] | None = None) -> dict[str, str]:
     With any client: ``requests.get(url, headers=inject_headers())``.
     """
     carrier = dict(headers or {})
-    get_global_propagator().inject(carrier)
+    propagator: Any = get_global_propagator()  # its default setter is typed for another carrier
+    propagator.inject(carrier)
     return carrier
 
 

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Serve the test service of the W3C trace-context suite.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=5000, help="port, 0 for a free one (%(default)s)")
+    parser.add_argument("--port", type=int, default=5000, help="0 for a free one (%(default)s)")
     options = parser.parse_args(arguments)
     try:
         set_global_propagator(read_propagators())
@@ -69,10 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.host, options.port, TraceMiddleware(application), _Server, _Handler
         )
     except (ConfigurationError, OSError, OverflowError) as error:
-        print(f"conformance: {error}", file=sys.stderr)
+        sys.stderr.write(f"conformance: {error}\n")
         return 1
     trace.set_tracer_provider(TracerProvider())
-    print(f"listening on http://{options.host}:{server.server_port}/test", flush=True)
+    sys.stdout.write(f"listening on http://{options.host}:{server.server_port}/test\n")
+    sys.stdout.flush()
     try:
         with server:
             server.serve_forever()

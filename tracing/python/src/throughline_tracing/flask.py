@@ -128,5 +128,6 @@ def _is_streamed(response: Response) -> bool:
     Not so for error pages: Flask makes them responses by running Werkzeug's
     exceptions as WSGI applications, whose bodies have no length but in the header.
     """
-    finished = isinstance(response.response, ClosingIterator) and "content-length" in response.headers
-    return response.is_streamed and not finished
+    if isinstance(response.response, ClosingIterator) and "content-length" in response.headers:
+        return False
+    return response.is_streamed

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import Span, SpanKind, set_span_in_context
@@ -38,7 +38,6 @@ from throughline_tracing._tracers import Scope, logger, scope_for
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from opentelemetry.trace import TracerProvider
-
 
 
 class EnvironGetter(Getter[dict[str, Any]]):
@@ -178,7 +177,7 @@ class Request:
                     self.end()
 
             try:
-                body.close = closed  # type: ignore[attr-defined]
+                setattr(body, "close", closed)  # noqa: B010  (not every iterable has one)
             except AttributeError:
                 self.end()
             return body
