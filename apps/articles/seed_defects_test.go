@@ -569,7 +569,7 @@ func testLogs(t *testing.T) {
 	s := c.find(t, "GET /articles/v1/")
 	eventually(t, "the request's line", func() bool { return p.count("request") == 1 })
 	for _, line := range p.lines() {
-		if strings.Contains(line, `"msg":"request"`) && !strings.Contains(line, `"trace_id":"`+s.TraceID+`","span_id":"`+s.SpanID+`","trace_flags":"01"`) {
+		if strings.Contains(line, `"msg":"request"`) && !strings.Contains(line, `"trace_id":"`+s.TraceID+`","span_id":"`+s.SpanID+`","trace_flags":"03"`) {
 			t.Errorf("line %s, want trace %s and span %s", line, s.TraceID, s.SpanID)
 		}
 	}

@@ -10,18 +10,23 @@ import (
 )
 
 // propagatorFromEnv reads OTEL_PROPAGATORS: a list of tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace and
-// none, by default tracecontext,baggage. All of them are read and written in parallel; where several find a parent,
-// the last one's counts. Unknown names are logged and skipped.
+// none, by default tracecontext,baggage.
 func propagatorFromEnv(logger *slog.Logger) propagation.TextMapPropagator {
-	var (
-		propagators []propagation.TextMapPropagator
-		seen        = make(map[string]bool)
-	)
 	value := env("OTEL_PROPAGATORS")
 	if value == "" {
 		value = "tracecontext,baggage"
 	}
-	for name := range strings.SplitSeq(value, ",") {
+	return propagatorOf(strings.Split(value, ","), logger)
+}
+
+// propagatorOf reads and writes all the named formats in parallel; where several find a parent, the last one's counts.
+// Unknown names are logged and skipped.
+func propagatorOf(names []string, logger *slog.Logger) propagation.TextMapPropagator {
+	var (
+		propagators []propagation.TextMapPropagator
+		seen        = make(map[string]bool)
+	)
+	for _, name := range names {
 		name = strings.ToLower(strings.TrimSpace(name))
 		if name == "" || seen[name] {
 			continue
@@ -37,7 +42,7 @@ func propagatorFromEnv(logger *slog.Logger) propagation.TextMapPropagator {
 		default:
 			p, err := autoprop.TextMapPropagator(name)
 			if err != nil {
-				logger.Warn("OTEL_PROPAGATORS holds an unknown name", "name", name)
+				logger.Warn("unknown propagator", "name", name)
 				continue
 			}
 			propagators = append(propagators, p)

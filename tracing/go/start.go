@@ -63,6 +63,9 @@ func Start(ctx context.Context, cfg Config) (shutdown func(context.Context) erro
 	}
 	otel.SetTracerProvider(p.TracerProvider())
 	otel.SetTextMapPropagator(p.Propagator())
+	if p.setGlobals != nil {
+		p.setGlobals()
+	}
 	started.Store(p)
 	return p.Shutdown, nil
 }
@@ -81,13 +84,16 @@ func Stats() []BackendStats {
 // Provider is a trace provider with its exporters and propagator, for programs that do not want it to be global.
 type Provider struct {
 	tracer     trace.TracerProvider
-	sdk        *sdktrace.TracerProvider // nil when the SDK is disabled
 	propagator propagation.TextMapPropagator
 	queues     []*queue
+	flush      func(context.Context) error // nil when nothing is exported, as is shutdown
+	shutdown   func(context.Context) error
+	setGlobals func() // nil when there is no more than a trace provider
 }
 
 // New builds a provider without touching global state. It reads:
 //
+//   - OTEL_CONFIG_FILE: a file of OpenTelemetry's declarative configuration; set, it decides alone.
 //   - OTEL_SDK_DISABLED: "true" gives a provider that makes no spans; context is still propagated.
 //   - OTEL_TRACES_EXPORTER: a list of otlp (the default), console and none.
 //   - TRACING_BACKEND_URL: where otlp goes, one or several (see README); it wins over OTEL_EXPORTER_OTLP_ENDPOINT and
@@ -99,11 +105,14 @@ type Provider struct {
 // variables are logged and ignored, as the specification asks.
 func New(ctx context.Context, cfg Config) (*Provider, error) {
 	logger := cfg.logger()
+	if path := env(configFileEnv); path != "" {
+		return newFromFile(ctx, path, cfg, logger())
+	}
 	p := &Provider{propagator: cfg.Propagator}
 	if p.propagator == nil {
 		p.propagator = propagatorFromEnv(logger())
 	}
-	if strings.EqualFold(strings.TrimSpace(os.Getenv("OTEL_SDK_DISABLED")), "true") {
+	if strings.EqualFold(env("OTEL_SDK_DISABLED"), "true") {
 		p.tracer = noop.NewTracerProvider()
 		return p, nil
 	}
@@ -131,10 +140,10 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	if len(p.queues) > 0 {
 		opts = append(opts, sdktrace.WithSpanProcessor(fanOut(p.queues)))
 	}
-	p.sdk = sdktrace.NewTracerProvider(opts...)
-	p.tracer = p.sdk
+	sdk := sdktrace.NewTracerProvider(opts...)
+	p.tracer, p.flush, p.shutdown = sdk, sdk.ForceFlush, sdk.Shutdown
 	if cfg.IDGenerator == nil {
-		p.tracer = randomProvider{sdk: p.sdk}
+		p.tracer = randomProvider{sdk: sdk}
 	}
 	return p, nil
 }
@@ -157,17 +166,17 @@ func (p *Provider) Stats() []BackendStats {
 // ForceFlush sends the spans that ended before the call, to all backends at once, and returns when they were sent,
 // failed, or ctx ended.
 func (p *Provider) ForceFlush(ctx context.Context) error {
-	if p.sdk == nil {
+	if p.flush == nil {
 		return nil
 	}
-	return p.sdk.ForceFlush(ctx)
+	return p.flush(ctx)
 }
 
 // Shutdown flushes all backends at the same time and stops the provider. It returns when all is sent or ctx ends (or
 // [DefaultShutdownTimeout] has passed, where ctx has no deadline); what could not be sent by then is lost, counted and
 // named in the error. Spans that end later are dropped.
 func (p *Provider) Shutdown(ctx context.Context) error {
-	if p.sdk == nil {
+	if p.shutdown == nil {
 		return nil
 	}
 	if _, ok := ctx.Deadline(); !ok {
@@ -175,11 +184,17 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, DefaultShutdownTimeout)
 		defer cancel()
 	}
-	return p.sdk.Shutdown(ctx)
+	return p.shutdown(ctx)
 }
 
 // Validate reports the faults for which [Start] would refuse cfg and the environment, without starting anything.
 func Validate(cfg Config) error {
+	if path := env(configFileEnv); path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("reading %s: %w", configFileEnv, err)
+		}
+		return nil
+	}
 	_, err := destinationsFromEnv(cfg.BackendURL)
 	return err
 }
