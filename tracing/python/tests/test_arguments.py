@@ -114,7 +114,7 @@ def test_a_function_that_fails_is_said_once_and_reaches_nobody(spans, caplog, ba
     assert traced(1, 2) == 1
     assert traced(1, 2) == 1
     assert [record.getMessage() for record in caplog.records] == [
-        "reading arguments of 'f' (said once)"
+        "recording arguments or result of 'f' (said once)"
     ]
 
 
@@ -144,7 +144,7 @@ def test_result(spans, option, want):
 def test_result_function_that_fails_reaches_nobody(spans, caplog):
     options = {"record_return": lambda result: 1 / 0}
     assert attributes_of(spans, 1, 2, options=options, fn=f) == {}
-    assert "reading result of 'f'" in caplog.text
+    assert "recording arguments or result of 'f'" in caplog.text
 
 
 VALUES = [

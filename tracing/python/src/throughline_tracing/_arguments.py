@@ -20,14 +20,13 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from throughline_tracing._tracers import logger
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
-    Getter = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, AttributeValue]]
+    Recorder = Callable[[Span, tuple[Any, ...], dict[str, Any]], None]
 
 MAX_TEXT = 1_024
 MAX_ITEMS = 64
@@ -106,7 +105,9 @@ def clean_value(value: Any) -> AttributeValue:
     """
     cls = type(value)
     if cls is str:
-        return clean_text(value)
+        return value if len(value) <= MAX_TEXT and value.isascii() else clean_text(value)
+    if cls is int:
+        return value if -_INT64 <= value < _INT64 else _clean_int(value)
     if issubclass(cls, enum.Enum):
         return clean_text(f"{cls.__name__}.{vars(value).get('_name_')}")
     for base in cls.__mro__:
@@ -150,16 +151,24 @@ def redaction_for(option: bool | str | re.Pattern[str]) -> Callable[[str], bool]
     return lambda key: SECRET_KEYS.search(key) is not None or extra.search(key) is not None
 
 
-def compile_getter(
-    fn: Callable[..., Any], option: Any, secret: Callable[[str], bool], *, strict: bool
-) -> Getter | None:
-    """Return a function of (args, kwargs) that gives the attributes `option` asks for.
+def compile_recorder(
+    fn: Callable[..., Any],
+    option: Any,
+    secret: Callable[[str], bool],
+    failed: Callable[[], None],
+    *,
+    strict: bool,
+) -> Recorder | None:
+    """Return a function of (span, args, kwargs) that sets the attributes `option` asks for.
+
+    It does so on a span that records, and never raises.
 
     Args:
         fn: The function whose signature the names refer to.
         option: Parameter names, a mapping of parameter name to attribute key, or a
             function that is called as `fn` is and returns a mapping.
         secret: Tells whether the value under a key must not be recorded.
+        failed: Called while the exception of a failed attempt is being handled.
         strict: Whether a name that `fn` has no parameter for is a fault. For a class it is
             not: its methods differ.
 
@@ -173,13 +182,13 @@ def compile_getter(
     if isinstance(option, Mapping):
         names = dict(option)
     elif callable(option):
-        return _function_getter(option, secret)
+        return _function_recorder(option, secret, failed)
     elif isinstance(option, Iterable):
         names = {name: name for name in option}
     else:
         raise TypeError(f"args: want parameter names or a function, got {option!r}")
     plan = _plan(fn, names, secret, strict=strict)
-    return _name_getter(plan) if plan else None
+    return _name_recorder(plan, failed) if plan else None
 
 
 def _plan(
@@ -210,24 +219,36 @@ def _plan(
     return plan
 
 
-def _name_getter(plan: list[tuple[str, str, int, Any, bool]]) -> Getter:
-    def get(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, AttributeValue]:
-        found: dict[str, AttributeValue] = {}
-        given = len(args)
-        for name, key, index, default, redacted in plan:
-            value = args[index] if 0 <= index < given else kwargs.get(name, default)
-            if value is not _MISSING:
-                found[key] = REDACTED if redacted else clean_value(value)
-        return found
+def _name_recorder(
+    plan: list[tuple[str, str, int, Any, bool]], failed: Callable[[], None]
+) -> Recorder:
+    def record(span: Span, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            if not span.is_recording():
+                return
+            given = len(args)
+            for name, key, index, default, redacted in plan:
+                value = args[index] if 0 <= index < given else kwargs.get(name, default)
+                if value is not _MISSING:
+                    # For a few attributes cheaper than to set them all at once.
+                    span.set_attribute(key, REDACTED if redacted else clean_value(value))
+        except Exception:
+            failed()
 
-    return get
+    return record
 
 
-def _function_getter(option: Callable[..., Any], secret: Callable[[str], bool]) -> Getter:
-    def get(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, AttributeValue]:
-        return clean_mapping(option(*args, **kwargs), secret)
+def _function_recorder(
+    option: Callable[..., Any], secret: Callable[[str], bool], failed: Callable[[], None]
+) -> Recorder:
+    def record(span: Span, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            if span.is_recording():
+                span.set_attributes(clean_mapping(option(*args, **kwargs), secret))
+        except Exception:
+            failed()
 
-    return get
+    return record
 
 
 def clean_mapping(values: Any, secret: Callable[[str], bool]) -> dict[str, AttributeValue]:
@@ -249,26 +270,33 @@ def clean_mapping(values: Any, secret: Callable[[str], bool]) -> dict[str, Attri
     return found
 
 
-def result_getter(
-    option: bool | Callable[[Any], Any], secret: Callable[[str], bool]
-) -> Callable[[Any], dict[str, AttributeValue]] | None:
-    """Return a function of the result that gives the attributes ``record_return`` asks for.
+def result_recorder(
+    option: bool | Callable[[Any], Any],
+    secret: Callable[[str], bool],
+    failed: Callable[[], None],
+) -> Callable[[Span, Any], None] | None:
+    """Return a function of (span, result) that sets what ``record_return`` asks for.
 
     True records the result under ``return``; a function returns a mapping of
-    attributes, or a value to be recorded under ``return``.
+    attributes, or a value to be recorded under ``return``. It does so on a span
+    that records, and never raises; see `compile_recorder`.
     """
     if option is False:
         return None
-    if option is True:
-        return lambda result: {"return": clean_value(result)}
 
-    def get(result: Any) -> dict[str, AttributeValue]:
-        values = option(result)
-        if isinstance(values, Mapping):
-            return clean_mapping(values, secret)
-        return {"return": clean_value(values)}
+    def record(span: Span, result: Any) -> None:
+        try:
+            if not span.is_recording():
+                return
+            values = result if option is True else option(result)
+            if option is not True and isinstance(values, Mapping):
+                span.set_attributes(clean_mapping(values, secret))
+            else:
+                span.set_attribute("return", clean_value(values))
+        except Exception:
+            failed()
 
-    return get
+    return record
 
 
 def static_attributes(values: Mapping[str, Any] | None) -> dict[str, AttributeValue]:
@@ -286,20 +314,3 @@ def static_attributes(values: Mapping[str, Any] | None) -> dict[str, AttributeVa
             raise TypeError(f"attributes: {key!r} has a value of type {type(value).__qualname__}")
         found[clean_text(key)] = clean_value(value)
     return found
-
-
-def guarded(get: Callable[..., dict[str, AttributeValue]], what: str) -> Callable[..., Any]:
-    """Return `get` so that it never raises: it says once what went wrong and gives nothing."""
-    said = False
-
-    def attempt(*given: Any) -> dict[str, AttributeValue]:
-        nonlocal said
-        try:
-            return get(*given)
-        except Exception:
-            if not said:
-                said = True
-                logger.warning("reading %s (said once)", what, exc_info=True)
-            return {}
-
-    return attempt

@@ -26,11 +26,9 @@ from typing import TYPE_CHECKING, Any, cast
 from opentelemetry.trace import Link
 
 from throughline_tracing._arguments import (
-    compile_getter,
-    guarded,
+    compile_recorder,
     redaction_for,
-    result_getter,
-    static_attributes,
+    result_recorder,
 )
 from throughline_tracing._context import (
     SPAN_KEY,
@@ -60,7 +58,7 @@ if TYPE_CHECKING:
 class Operation:
     """What all calls of one traced function have in common, computed at decoration."""
 
-    __slots__ = ("attributes", "kind", "name", "read_args", "read_result", "root", "scope", "spec")
+    __slots__ = ("_said", "attributes", "begin", "finish", "kind", "name", "root", "scope", "spec")
 
     def __init__(self, fn: Callable[..., Any], spec: Spec, name: str, *, strict: bool) -> None:
         module = getattr(fn, "__module__", None) or type(getattr(fn, "__self__", fn)).__module__
@@ -70,43 +68,29 @@ class Operation:
         self.kind = spec.kind
         self.root = spec.root
         self.scope = scope_for(module, spec.tracer_provider)
-        self.attributes = {
-            "code.function.name": f"{module}.{name}",
-            **static_attributes(spec.attributes),
-        }
-        read = compile_getter(fn, spec.args, secret, strict=strict)
-        self.read_args = guarded(read, f"arguments of {name!r}") if read else None
-        result = result_getter(spec.record_return, secret)
-        self.read_result = guarded(result, f"result of {name!r}") if result else None
+        self.attributes = {"code.function.name": f"{module}.{name}", **spec.attributes}
+        self.begin = compile_recorder(fn, spec.args, secret, self._not_recorded, strict=strict)
+        self.finish = result_recorder(spec.record_return, secret, self._not_recorded)
+        self._said = False
 
-    def start(
-        self,
-        start_span: Callable[..., Span],
-        parent: Context,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Span | None:
+    def start(self, start_span: Callable[..., Span], parent: Context) -> Span | None:
         """Start the span of one call under `parent`; None if the call is not to be traced.
 
         May raise what the provider raises; see `not_started`.
         """
-        span = start_rooted(self.root, start_span, self.name, parent, self.kind, self.attributes)
-        if self.read_args is not None and span is not None and span.is_recording():
-            for key, value in self.read_args(args, kwargs).items():
-                span.set_attribute(key, value)  # cheaper than set_attributes for a few
-        return span
+        return start_rooted(self.root, start_span, self.name, parent, self.kind, self.attributes)
 
     def not_started(self) -> None:
         """Report the exception being handled; the call goes on without a span."""
         logger.warning("starting span %r", self.name, exc_info=True)
 
-    def finish(self, span: Span, result: object) -> None:
-        """Record the result of a call that returned."""
-        try:
-            if self.read_result is not None and span.is_recording():
-                span.set_attributes(self.read_result(result))
-        except Exception:
-            logger.warning("recording the result of %r", self.name, exc_info=True)
+    def _not_recorded(self) -> None:
+        """Report the exception being handled, once; the call goes on without what was asked for."""
+        if not self._said:
+            self._said = True
+            logger.warning(
+                "recording arguments or result of %r (said once)", self.name, exc_info=True
+            )
 
 
 def start_rooted(
@@ -222,10 +206,10 @@ def _function(fn: Callable[..., Any], operation: Operation) -> Callable[..., Any
     scope = operation.scope
     holder = scope.holder
     name, kind, attributes = operation.name, operation.kind, operation.attributes
-    plain = operation.root == "new" and operation.read_args is None
+    plain = operation.root == "new"
     start, not_started = operation.start, operation.not_started
+    begin, finish = operation.begin, operation.finish
     spec = operation.spec
-    finish = operation.finish if operation.read_result is not None else None
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         provider = holder._TRACER_PROVIDER
@@ -244,11 +228,13 @@ def _function(fn: Callable[..., Any], operation: Operation) -> Callable[..., Any
             if plain:
                 span = start_span(name, parent, kind, attributes)
             else:
-                span = start(start_span, parent, args, kwargs)
+                span = start(start_span, parent)
         except Exception:
             not_started()
         if span is None:
             return fn(*args, **kwargs)
+        if begin is not None:
+            begin(span, args, kwargs)
         token = attach(Context({**parent, SPAN_KEY: span}))
         try:
             result = fn(*args, **kwargs)
@@ -275,10 +261,10 @@ def _coroutine(fn: Callable[..., Any], operation: Operation) -> Callable[..., An
     scope = operation.scope
     holder = scope.holder
     name, kind, attributes = operation.name, operation.kind, operation.attributes
-    plain = operation.root == "new" and operation.read_args is None
+    plain = operation.root == "new"
     start, not_started = operation.start, operation.not_started
+    begin, finish = operation.begin, operation.finish
     spec = operation.spec
-    finish = operation.finish if operation.read_result is not None else None
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         provider = holder._TRACER_PROVIDER
@@ -297,11 +283,13 @@ def _coroutine(fn: Callable[..., Any], operation: Operation) -> Callable[..., An
             if plain:
                 span = start_span(name, parent, kind, attributes)
             else:
-                span = start(start_span, parent, args, kwargs)
+                span = start(start_span, parent)
         except Exception:
             not_started()
         if span is None:
             return await fn(*args, **kwargs)
+        if begin is not None:
+            begin(span, args, kwargs)
         token = attach(Context({**parent, SPAN_KEY: span}))
         try:
             result = await fn(*args, **kwargs)
@@ -361,15 +349,19 @@ def _enter_generator(
         return None, None
     span: Span | None = None
     try:
-        span = operation.start(scope.start_span, parent, args, kwargs)
+        span = operation.start(scope.start_span, parent)
     except Exception:
         operation.not_started()
     if span is None:
         return None, None
+    if operation.begin is not None:
+        operation.begin(span, args, kwargs)
     return with_value(parent, SPAN_KEY, span), span
 
 
 def _generator(fn: Callable[..., Any], operation: Operation | None) -> Callable[..., Any]:
+    finish = None if operation is None else operation.finish
+
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         context, span = _enter_generator(operation, args, kwargs)
         if context is None:
@@ -386,8 +378,8 @@ def _generator(fn: Callable[..., Any], operation: Operation | None) -> Callable[
                 try:
                     items.append(step(value))
                 except StopIteration as stop:
-                    if span is not None and operation is not None:
-                        operation.finish(span, stop.value)
+                    if span is not None and finish is not None:
+                        finish(span, stop.value)
                     return stop.value
                 finally:
                     value = None
