@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel"
+
 	"github.com/throughline/throughline/apps/articles/articles"
 	"github.com/throughline/throughline/tracing/go/tracingtest"
 )
@@ -21,7 +23,7 @@ type recorded struct {
 func newRecorded(t *testing.T, service articles.Service, timeout time.Duration) recorded {
 	t.Helper()
 	r := tracingtest.Install(t)
-	endpoints := articles.MakeEndpoints(articles.TraceService(service), timeout)
+	endpoints := articles.MakeEndpoints(articles.TraceService(service, otel.GetTracerProvider()), timeout)
 	srv := httptest.NewServer(articles.NewHandler(endpoints, false, slog.New(slog.DiscardHandler)))
 	t.Cleanup(srv.Close)
 	return recorded{r, srv.URL}

@@ -49,7 +49,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := s.propagators().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	ctx, span := s.tracer.Start(ctx, methodName(r.Method), serverKind, trace.WithAttributes(serverAttributes(r)...))
+	ctx, span := s.start(ctx, r)
 
 	// One allocation holds what lives as long as the request.
 	req := &serverRequest{Context: ctx}
@@ -80,6 +80,9 @@ type serverRequest struct {
 	context.Context
 	responseWriter
 	route atomic.Pointer[string]
+	err   atomic.Pointer[error] // see SetError
+	// hooked is the span where ServerHooks made it, which ends it too.
+	hooked trace.Span
 }
 
 type serverRequestKey struct{}
@@ -153,8 +156,12 @@ func (s *server) end(span trace.Span, req *serverRequest, r *http.Request, panic
 		attrs = append(attrs, semconv.HTTPResponseBodySizeKey.Int64(req.size))
 	}
 	if status >= http.StatusInternalServerError {
-		span.SetStatus(codes.Error, "")
-		attrs = append(attrs, statusErrorType(status))
+		description, errType := "", statusErrorType(status)
+		if err := req.err.Load(); err != nil && !errors.Is(*err, context.Canceled) {
+			description, errType = (*err).Error(), errorType(*err)
+		}
+		span.SetStatus(codes.Error, description)
+		attrs = append(attrs, errType)
 	}
 	span.SetAttributes(attrs...)
 	switch err, _ := panicked.(error); {

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel"
+
 	"github.com/throughline/throughline/apps/articles/articles"
 )
 
@@ -53,7 +55,7 @@ func newAPI(t *testing.T, base string, o options) *httptest.Server {
 	}
 	logger := slog.New(articles.NewLogHandler(o.log, slog.LevelDebug))
 	client := articles.NewSuggestionsClient(u, or(o.timeout, 2*time.Second))
-	service := articles.TraceService(articles.NewService(testArticles(or(o.articles, 2)), client, or(o.concurrency, 8), logger))
+	service := articles.TraceService(articles.NewService(testArticles(or(o.articles, 2)), client, or(o.concurrency, 8), logger), otel.GetTracerProvider())
 	endpoints := articles.MakeEndpoints(service, or(o.request, 10*time.Second))
 	srv := httptest.NewServer(articles.NewHandler(endpoints, o.lean, logger))
 	t.Cleanup(func() { srv.Close(); client.CloseIdleConnections() })

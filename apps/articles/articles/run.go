@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel"
+
 	tracing "github.com/throughline/throughline/tracing/go"
 )
 
@@ -44,7 +46,7 @@ func Run(ctx context.Context, cfg Config, logger *slog.Logger, listening func(ne
 	}
 
 	suggestions := NewSuggestionsClient(cfg.SuggestionsHost, cfg.SuggestionsTimeout)
-	service := TraceService(NewService(data, suggestions, cfg.SuggestionsConcurrency, logger))
+	service := TraceService(NewService(data, suggestions, cfg.SuggestionsConcurrency, logger), otel.GetTracerProvider())
 	var (
 		health   Health
 		inFlight atomic.Int64

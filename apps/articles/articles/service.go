@@ -7,11 +7,20 @@ import (
 	"time"
 )
 
+//go:generate go tool tracegen -iface Service -fail github.com/throughline/throughline/tracing/go.Fail
+
 // Service shows articles.
 type Service interface {
 	// GetArticles returns all articles in the data source's order.
+	//
+	//trace:attr articles.count=len(result0.Articles)
+	//trace:attr warnings.count=len(result0.Warnings)
 	GetArticles(ctx context.Context, withSuggested bool) (ArticleList, error)
 	// GetArticle returns one article, or ErrNotFound.
+	//
+	//trace:attr article.id=id
+	//trace:attr warnings.count=len(result0.Warnings)
+	//trace:ignore-error errors.Is(err, ErrNotFound)
 	GetArticle(ctx context.Context, id ArticleID, withSuggested bool) (ArticleDetail, error)
 }
 

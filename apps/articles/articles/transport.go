@@ -49,11 +49,11 @@ func newServer(e endpoint.Endpoint, decode kithttp.DecodeRequestFunc, lean bool,
 	}
 	return kithttp.NewServer(e, decode, encode,
 		kithttp.ServerErrorEncoder(encodeError),
-		kithttp.ServerErrorHandler(transport.ErrorHandlerFunc(func(ctx context.Context, err error) {
+		kithttp.ServerErrorHandler(tracing.NewErrorHandler(transport.ErrorHandlerFunc(func(ctx context.Context, err error) {
 			if !expected(err) {
 				logger.ErrorContext(ctx, "the request failed", "error", err.Error())
 			}
-		})),
+		}))),
 		kithttp.ServerFinalizer(func(ctx context.Context, status int, r *http.Request) {
 			logger.InfoContext(ctx, "request", "method", r.Method, "path", r.URL.Path, "status", status)
 		}),
