@@ -25,6 +25,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/throughline/throughline/tracing/go/tracegen/internal/gen"
@@ -94,7 +95,8 @@ func parse(args []string, stdout io.Writer) (opts gen.Options, check bool, err e
 	flags.StringVar(&opts.Tags, "tags", "", "build `tags`, separated by commas")
 	flags.BoolVar(&opts.RecordErrors, "record-errors", false, "record errors as exception events too")
 	flags.StringVar(&opts.Fail, "fail", "", "`function` of a trace.Span and an error to call when a method fails, such as\nexample.com/telemetry.Fail, in place of setting status and error.type")
-	flags.BoolVar(&check, "check", os.Getenv("TRACEGEN_CHECK") == "1", "write nothing; fail if the file is missing or stale")
+	always, _ := strconv.ParseBool(os.Getenv("TRACEGEN_CHECK"))
+	flags.BoolVar(&check, "check", always, "write nothing; fail if the file is missing or stale")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stdout, usage)
@@ -114,14 +116,11 @@ func parse(args []string, stdout io.Writer) (opts gen.Options, check bool, err e
 	opts.Dir = "."
 	if flags.NArg() == 1 {
 		opts.Dir = flags.Arg(0)
-	}
-	// Under go generate, the file with the directive says which of a
-	// directory's packages is meant.
-	if source := os.Getenv("GOFILE"); source != "" {
-		if _, err := os.Stat(filepath.Join(opts.Dir, source)); err == nil {
-			opts.Package = os.Getenv("GOPACKAGE")
-			opts.Test = strings.HasSuffix(source, "_test.go")
-		}
+	} else if source := os.Getenv("GOFILE"); source != "" {
+		// Under go generate, the file with the directive says which of the
+		// directory's packages is meant.
+		opts.Package = os.Getenv("GOPACKAGE")
+		opts.Test = strings.HasSuffix(source, "_test.go")
 	}
 	opts.WorkDir, err = os.Getwd()
 	return opts, check, err

@@ -88,7 +88,8 @@ func TestGolden(t *testing.T) {
 		t.Run(filepath.Base(g.dir)+"/"+strings.Join(g.args, " "), func(t *testing.T) {
 			t.Setenv("GOFILE", g.file)
 			t.Setenv("GOPACKAGE", g.pkg)
-			opts, _, err := parse(append(g.args, g.dir), os.Stderr)
+			t.Chdir(g.dir)
+			opts, _, err := parse(g.args, os.Stderr)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -49,6 +49,18 @@ type X struct{}
 	{"undefined", `
 type X Y
 `, `5:16: undefined: Y`},
+	{"type", `
+type X interface {
+	Do(ctx context.Context, a Nowhere) error
+}
+`, `6:28: undefined: Nowhere`},
+	{"duplicate", `
+type X interface {
+	//trace:kind client
+	Do(ctx context.Context)
+	Do(ctx context.Context) error
+}
+`, `8:2: duplicate method Do`},
 	{"verb", `
 type X interface {
 	//trace:skp
@@ -126,11 +138,6 @@ type X interface {
 
 // methods are refused one by one.
 var methods = []refusal{
-	{"type", `
-type X interface {
-	Do(ctx context.Context, a Nowhere) error
-}
-`, `6:28: undefined: Nowhere`},
 	{"skipped", `
 type X interface {
 	//trace:skip
@@ -278,6 +285,22 @@ type X interface {
 25:21: a map made at each call is too costly here
 26:18: taking an address lets the value be changed
 27:17: p.Next.Self() may be nil, which cannot be checked without evaluating it twice: call a function that takes care of it`},
+	{"inert", `
+
+//trace:ignore-error err == nil
+type X interface {
+	Do(ctx context.Context)
+	Close() error
+	//trace:ignore-error err != nil
+	Faultless
+	//trace:ignore-error err == context.Canceled
+	WithError2
+}
+
+type Faultless interface { None(ctx context.Context) }
+
+type WithError2 interface { Some(ctx context.Context) error }
+`, `9:2: //trace:ignore-error has no effect: no method it is for is traced and returns an error`},
 	{"twoIterators", `
 type X interface {
 	Do(ctx context.Context) (func(func(int) bool), func(func(int) bool))

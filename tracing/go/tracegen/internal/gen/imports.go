@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The packages that the templates use.
@@ -193,6 +195,8 @@ func (im *imports) declaration(std func(path string) bool) string {
 // isIdent reports whether s can name something that is used.
 func isIdent(s string) bool { return token.IsIdentifier(s) && s != "_" }
 
+// title returns s with its first letter in upper case.
 func title(s string) string {
-	return strings.ToUpper(s[:1]) + s[1:]
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[size:]
 }

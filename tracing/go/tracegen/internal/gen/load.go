@@ -52,6 +52,8 @@ type generator struct {
 
 	// attached are the comments that were read as directives of something.
 	attached map[token.Pos]bool
+	// applied are the //trace:ignore-error comments that some method heeded.
+	applied map[*ast.Comment]bool
 }
 
 type typeDecl struct {
@@ -240,6 +242,7 @@ func (g *generator) index(roots []*packages.Package, requests []request) error {
 	g.types = map[token.Pos]typeDecl{}
 	g.methods = map[token.Pos]methodDecl{}
 	g.attached = map[token.Pos]bool{}
+	g.applied = map[*ast.Comment]bool{}
 	dir := filepath.Dir(g.outFile)
 
 	roots = slices.DeleteFunc(slices.Clone(roots), func(p *packages.Package) bool {

@@ -51,21 +51,16 @@ func (g *generator) newMethod(t *target, fn *types.Func, doc []located, lv level
 	return m
 }
 
-// analyse decides how m is wrapped, and reports what is wrong with it.
-func (g *generator) analyse(t *target, m *method) {
-	if t.path != "" || t.api != "" {
-		if !m.fn.Exported() && m.fn.Pkg().Path() != g.out.PkgPath {
-			g.problemf(m.pos, "%s.%s is not exported: no type outside package %s can implement %s",
-				t.name, m.fn.Name(), m.fn.Pkg().Path(), t.name)
-			return
-		}
-	} else if !m.fn.Exported() && m.fn.Pkg().Path() != g.out.PkgPath {
-		g.problemf(g.position(t.obj.Pos()), "%s has the unexported method %s of package %s, which no type here can implement",
+// analyse decides how m is wrapped, and reports what is wrong with it. It
+// returns false if no wrapper can have m.
+func (g *generator) analyse(t *target, m *method) bool {
+	if !m.fn.Exported() && m.fn.Pkg().Path() != g.out.PkgPath {
+		g.problemf(m.pos, "%s has the unexported method %s, which no type outside package %s can implement",
 			t.name, m.fn.Name(), m.fn.Pkg().Path())
-		return
+		return false
 	}
 	if !g.variables(t, m) {
-		return
+		return true
 	}
 	g.checkRepeated(m.doc)
 
@@ -78,7 +73,7 @@ func (g *generator) analyse(t *target, m *method) {
 				g.problemf(g.at(d, 0), "//trace:%s has no effect on %s, which is skipped", d.Verb, m.fn.Name())
 			}
 		}
-		return
+		return true
 	case m.ctx == nil:
 		m.untraced = "no context"
 		for _, d := range m.doc {
@@ -87,10 +82,11 @@ func (g *generator) analyse(t *target, m *method) {
 		if len(m.doc) == 0 {
 			t.contextless = append(t.contextless, m)
 		}
-		return
+		return true
 	}
 	m.traced = true
 	g.settings(t, m)
+	return true
 }
 
 // skipping returns the directive that leaves m untraced, or nil.
@@ -166,18 +162,24 @@ func (g *generator) declOf(t *target, m *method) typeDecl {
 	return t.decl
 }
 
-// invalid reports why the types in a declaration are not known.
-func (g *generator) invalid(decl typeDecl, pos token.Position, name string) {
-	reported := false
-	if decl.spec != nil {
-		for _, e := range decl.pkg.TypeErrors {
-			if decl.spec.Pos() <= e.Pos && e.Pos < decl.spec.End() {
-				g.problemf(g.position(e.Pos), "%s", e.Msg)
-				reported = true
-			}
+// declarationErrors reports what the type checker found wrong in a declaration,
+// and whether it found anything.
+func (g *generator) declarationErrors(decl typeDecl) bool {
+	if decl.spec == nil {
+		return false
+	}
+	before := len(g.problems)
+	for _, e := range decl.pkg.TypeErrors {
+		if decl.spec.Pos() <= e.Pos && e.Pos < decl.spec.End() && !strings.HasPrefix(e.Msg, "\t") { // a tab continues another error
+			g.problemf(g.position(e.Pos), "%s", e.Msg)
 		}
 	}
-	if reported {
+	return len(g.problems) > before
+}
+
+// invalid reports why the types in a declaration are not known.
+func (g *generator) invalid(decl typeDecl, pos token.Position, name string) {
+	if g.declarationErrors(decl) {
 		return
 	}
 	g.problemf(pos, "%s: its type has an error", name)
@@ -274,6 +276,7 @@ func (g *generator) ignoreError(t *target, m *method, d located, inherited bool)
 		}
 		return
 	}
+	g.applied[d.comment] = true
 	sc := scope{}
 	if inherited {
 		sc.add("err", failure)

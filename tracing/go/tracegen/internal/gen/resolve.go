@@ -4,6 +4,8 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,6 +27,8 @@ type target struct {
 	wrapper  string // name of the wrapping struct
 	function string // name of the constructor
 
+	// own are the directives on the type and on what it embeds.
+	own         []located
 	contextless []*method // delegated, although nobody said so
 }
 
@@ -75,8 +79,11 @@ func (g *generator) resolve(requests []request) []*target {
 	g.nameDeclarations(targets)
 	for _, t := range targets {
 		for _, m := range t.methods {
-			g.analyse(t, m)
+			if !g.analyse(t, m) {
+				break // it is sealed, and would be for each such method
+			}
 		}
+		g.checkInert(t)
 		g.warnReach(t)
 	}
 	return targets
@@ -134,7 +141,10 @@ func (g *generator) resolveType(t *target) bool {
 		g.problemf(pos, "%s is not exported by %s", t.name, t.path)
 		return false
 	}
-	var origin types.Type = t.obj.Type()
+	if g.declarationErrors(t.decl) {
+		return false
+	}
+	origin := t.obj.Type()
 	switch typ := origin.(type) {
 	case *types.Alias:
 		t.tparams = slices.Collect(typ.TypeParams().TypeParams())
@@ -188,6 +198,7 @@ func (g *generator) typeDirectives(t *target) {
 	}
 	g.checkRepeated(ds)
 	t.levels = levels{inheritable(ds)}
+	t.own = append(t.own, ds...)
 }
 
 // inheritable are the directives that count for each method of a type.
@@ -299,6 +310,9 @@ func (g *generator) interfaceMethods(t *target) {
 				if i < len(elements) && len(elements) == it.iface.NumEmbeddeds() {
 					element := g.directives(elements[i].Doc, fileOf(it.pkg, elements[i].Pos()), it.pkg)
 					g.checkElement(element)
+					if depth == 0 {
+						t.own = append(t.own, element...)
+					}
 					var decls []typeDecl
 					sub.node, sub.pkg, decls = g.interfaceNode(elements[i].Type, it.pkg)
 					sub.levels = append(levels{element}, g.inherit(decls, it.levels)...)
@@ -429,7 +443,7 @@ func (g *generator) nameDeclarations(targets []*target) {
 	names := map[string]string{}
 	claim := func(t *target, name, what string) {
 		if pos, ok := declared[name]; ok {
-			g.problemf(g.position(t.obj.Pos()), "%s of %s would be called %s, which %s already declares", what, t.name, name, pos)
+			g.problemf(g.position(t.obj.Pos()), "%s of %s would be called %s, which %s already declares%s", what, t.name, name, pos, g.leftOver(pos))
 		} else if other, ok := names[name]; ok {
 			g.problemf(g.position(t.obj.Pos()), "%s of %s would be called %s, like that of %s: generate them in different packages", what, t.name, name, other)
 		}
@@ -455,6 +469,27 @@ func (g *generator) nameDeclarations(targets []*target) {
 		claim(t, t.wrapper, "the wrapper")
 	}
 	g.imports = newImports(g.out.PkgPath, declared, names, targets)
+}
+
+// leftOver adds to a message that the file at pos is an output too.
+func (g *generator) leftOver(pos token.Position) string {
+	name := pos.Filename
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(g.opts.WorkDir, name)
+	}
+	if src, err := os.ReadFile(name); err != nil || !IsGenerated(src) {
+		return ""
+	}
+	return " (a file of tracegen's: delete it if its type is generated elsewhere now)"
+}
+
+// checkInert reports what t's own directives say of errors that no method has.
+func (g *generator) checkInert(t *target) {
+	for _, d := range t.own {
+		if d.Verb == directive.IgnoreError && !g.applied[d.comment] {
+			g.problemf(g.at(d, 0), "//trace:ignore-error has no effect: no method it is for is traced and returns an error")
+		}
+	}
 }
 
 // warnReach says which methods get no span for want of a context.

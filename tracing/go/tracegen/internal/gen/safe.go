@@ -46,6 +46,10 @@ func (e *expr) require(gd guard, known []string) {
 			types.ExprString(gd.x), what)
 		return
 	}
+	if pos, hidden := e.g.declared[e.g.out.Name]["len"]; hidden && gd.index >= 0 {
+		e.failf(gd.x.Pos(), "%s may be too short, which cannot be checked: the package declares its own len at %s", types.ExprString(gd.x), pos)
+		return
+	}
 	for _, old := range e.guards {
 		if old.key() == gd.key() {
 			return

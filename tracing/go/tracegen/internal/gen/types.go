@@ -44,7 +44,11 @@ func (w *typeWriter) write(t types.Type) {
 		w.typeArgs(t.TypeArgs())
 	case *types.Named:
 		if obj := t.Obj(); !w.speakable(obj) {
-			w.failf("type %s of package %q cannot be named outside it", obj.Name(), obj.Pkg().Path())
+			if c, ok := strings.CutPrefix(obj.Name(), cgoPrefix); ok {
+				w.failf("C.%s can be named only where C is imported", c)
+			} else {
+				w.failf("type %s of package %q cannot be named outside it", obj.Name(), obj.Pkg().Path())
+			}
 			return
 		}
 		w.object(t.Obj())
@@ -111,11 +115,14 @@ func (w *typeWriter) predeclared(name string) {
 	w.print(name)
 }
 
+// cgoPrefix starts the names of C's types.
+const cgoPrefix = "_Ctype_"
+
 // speakable reports whether the output can name obj.
 func (w *typeWriter) speakable(obj types.Object) bool {
 	switch pkg := obj.Pkg(); {
 	case pkg == nil || pkg.Path() == w.g.out.PkgPath:
-		return !strings.HasPrefix(obj.Name(), "_C")
+		return !strings.HasPrefix(obj.Name(), cgoPrefix)
 	case !obj.Exported() || obj.Parent() != pkg.Scope():
 		return false
 	default:
