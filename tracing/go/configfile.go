@@ -9,7 +9,6 @@ import (
 
 	"go.opentelemetry.io/contrib/otelconf"
 	"go.opentelemetry.io/otel"
-	logglobal "go.opentelemetry.io/otel/log/global"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
@@ -50,7 +49,7 @@ func newFromFile(ctx context.Context, path string, cfg Config, logger *slog.Logg
 		shutdown:   sdk.Shutdown,
 		setGlobals: func() {
 			otel.SetMeterProvider(sdk.MeterProvider())
-			logglobal.SetLoggerProvider(sdk.LoggerProvider())
+			otel.SetLoggerProvider(sdk.LoggerProvider())
 		},
 	}
 	if p.propagator == nil {

@@ -43,7 +43,7 @@ func TestUpstreamFaults(t *testing.T) {
 		"hung":          {hang, "timeout"},
 		"404":           {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"x"}`, 404) }, "404"},
 		"500":           {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "stack trace", 500) }, "500"},
-		"redirect":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, "302"},
+		"redirect":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "302"},
 		"garbage":       {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "invalid_response"},
 		"object":        {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"a":1}`) }, "invalid_response"},
 		"null":          {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "null") }, "invalid_response"},
@@ -83,7 +83,7 @@ func TestUpstreamFaults(t *testing.T) {
 				}
 				calls++
 				if s.Status.Code.String() != "Error" || s.Attribute("error.type").AsString() != c.errorType {
-					t.Errorf("call with status %v, error.type %q, want %q", s.Status, s.Attribute("error.type").Emit(), c.errorType)
+					t.Errorf("call with status %v, error.type %q, want %q", s.Status, s.Attribute("error.type").AsString(), c.errorType)
 				}
 			}
 			if calls != 3 {

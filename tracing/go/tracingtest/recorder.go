@@ -59,7 +59,7 @@ type Span struct {
 	Children []*Span
 }
 
-// Attribute returns the value of the attribute called key, of type INVALID when there is none.
+// Attribute returns the value of the attribute called key, an empty one when there is none.
 func (s *Span) Attribute(key string) attribute.Value {
 	for _, kv := range s.Attributes {
 		if string(kv.Key) == key {

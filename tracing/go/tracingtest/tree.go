@@ -86,7 +86,7 @@ func (o *treeOptions) printAttributes(b *strings.Builder, attrs []attribute.KeyV
 		if len(o.keys) > 0 && !slices.Contains(o.keys, key) {
 			continue
 		}
-		value := kv.Value.Emit()
+		value := kv.Value.String()
 		if slices.Contains(o.masked, key) {
 			value = "*"
 		}
