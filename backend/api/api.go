@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -63,7 +64,10 @@ type Rejection struct {
 	Reason   string
 }
 
-type server struct{ Config }
+type server struct {
+	Config
+	streams atomic.Int64
+}
 
 // New returns the handler of all paths of the UI's port.
 func New(config Config) http.Handler {
@@ -73,7 +77,7 @@ func New(config Config) http.Handler {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	s := &server{config}
+	s := &server{Config: config}
 	mux := http.NewServeMux()
 	get := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
 		mux.Handle(pattern, s.handle(h))

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/throughline/throughline/backend/store"
 )
+
+// maxStreams bounds the streams, each of which costs a little with every trace.
+const maxStreams = 100
 
 // The timing of the stream, as api.md promises it.
 const (
@@ -31,6 +35,11 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if s.streams.Add(1) > maxStreams {
+		s.streams.Add(-1)
+		return &apiError{"unavailable", http.StatusServiceUnavailable, fmt.Sprintf("%d streams are open, which is the most", maxStreams)}
+	}
+	defer s.streams.Add(-1)
 	sub := s.Store.Subscribe()
 	defer sub.Close()
 	h := w.Header()

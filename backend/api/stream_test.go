@@ -105,3 +105,14 @@ func TestStreamStuckClient(t *testing.T) {
 		t.Errorf("the other client got %s %s", name, data)
 	}
 }
+
+func TestStreamLimit(t *testing.T) {
+	f := serve(t)
+	for range 100 {
+		f.stream(t, "")
+	}
+	status, body := f.get(t, "/api/native/v1/stream")
+	if status != 503 || errorOf(t, body) != "unavailable 100 streams are open, which is the most" {
+		t.Errorf("%d: %s", status, body)
+	}
+}

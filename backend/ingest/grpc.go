@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -71,7 +73,9 @@ func (r *Receiver) newGRPC() *grpc.Server {
 	s.RegisterService(&grpc.ServiceDesc{
 		ServiceName: traceService,
 		HandlerType: (*any)(nil),
-		Methods:     []grpc.MethodDesc{{MethodName: "Export", Handler: r.exportGRPC}},
+		// On the wire a unary call is a stream of one message each way. As a stream
+		// it is the handler that reads the request, once there is room for it.
+		Streams: []grpc.StreamDesc{{StreamName: "Export", Handler: r.exportGRPC}},
 	}, nil)
 	h := health.NewServer()
 	h.SetServingStatus(traceService, healthpb.HealthCheckResponse_SERVING)
@@ -88,33 +92,68 @@ func (r *Receiver) ServeGRPC(l net.Listener) error {
 	return err
 }
 
-func (r *Receiver) exportGRPC(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (out any, err error) {
+// receiveTime is how long a request may take to come once it is being read.
+const receiveTime = 30 * time.Second
+
+func (r *Receiver) exportGRPC(_ any, stream grpc.ServerStream) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.config.Log.Error("panic in the gRPC receiver", "panic", p)
+			r.config.Log.Error("panic in the gRPC receiver", "panic", p, "stack", string(debug.Stack()))
 			err = status.Error(codes.Internal, "internal error")
 		}
 	}()
-	var in request
-	if err := decode(&in); err != nil {
-		return nil, err
+	ctx := stream.Context()
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	body, err := receive(stream)
+	if err != nil {
+		return err
 	}
 	if wire := wireLength(ctx); wire > r.config.Limits.Body {
-		return nil, status.Errorf(codes.ResourceExhausted, "request of %d bytes: the limit is %d bytes", wire, r.config.Limits.Body)
+		return status.Errorf(codes.ResourceExhausted, "request of %d bytes: the limit is %d bytes", wire, r.config.Limits.Body)
 	}
-	size := int64(len(in.body))
-	if busy := r.take(size); busy != nil {
-		return nil, grpcError(busy)
+	held := holding{receiver: r}
+	defer held.release()
+	if busy := held.hold(cost(len(body), false)); busy != nil {
+		return grpcError(busy)
 	}
-	defer r.give(size)
-	batch, err := span.DecodeProto(in.body, span.Limits{Depth: r.config.Limits.Depth})
+	batch, err := span.DecodeProto(body, r.limits())
 	if err != nil {
-		return nil, grpcError(decodeError(err))
+		return grpcError(decodeError(err))
 	}
 	if err := r.export(ctx, "grpc", batch); err != nil {
-		return nil, grpcError(err)
+		return grpcError(err)
 	}
-	return &response{span.AppendExportResponse(nil, &batch.Rejected)}, nil
+	return stream.SendMsg(&response{span.AppendExportResponse(nil, &batch.Rejected)})
+}
+
+// receive reads the request; a client that takes too long is left.
+func receive(stream grpc.ServerStream) (string, error) {
+	type received struct {
+		in  request
+		err error
+	}
+	done := make(chan received, 1)
+	go func() {
+		var m received
+		m.err = stream.RecvMsg(&m.in)
+		done <- m
+	}()
+	late := time.NewTimer(receiveTime)
+	defer late.Stop()
+	select {
+	case m := <-done:
+		if errors.Is(m.err, io.EOF) {
+			m.err = status.Error(codes.InvalidArgument, "no request message")
+		}
+		return m.in.body, m.err
+	case <-late.C: // to return ends the stream, and with it the goroutine
+		return "", status.Errorf(codes.DeadlineExceeded, "the request did not come within %s", receiveTime)
+	}
 }
 
 func grpcError(err error) error {

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
@@ -166,5 +167,24 @@ func TestGRPCCanceled(t *testing.T) {
 	}
 	if n := r.Stats().RejectedRequests; n != 0 {
 		t.Errorf("%d rejected", n)
+	}
+}
+
+// More clients at once than are worked on at once wait for their turn.
+func TestGRPCManyClients(t *testing.T) {
+	sent, _, _ := request(t)
+	r := start(t, ingest.Config{})
+	conn := dial(t, r.grpc)
+	var clients sync.WaitGroup
+	for range 100 {
+		clients.Go(func() {
+			if _, err := ptraceotlp.NewGRPCClient(conn).Export(t.Context(), sent); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	clients.Wait()
+	if s := r.Stats(); s.AcceptedSpans != uint64(100*sent.Traces().SpanCount()) {
+		t.Errorf("%+v", s)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,7 +75,7 @@ func (r *Receiver) guard(next http.Handler) http.Handler {
 				if p == http.ErrAbortHandler {
 					panic(p)
 				}
-				r.config.Log.Error("panic in the HTTP receiver", "path", req.URL.Path, "panic", p)
+				r.config.Log.Error("panic in the HTTP receiver", "path", req.URL.Path, "panic", p, "stack", string(debug.Stack()))
 				r.fail(w, req, &refusal{codes.Internal, http.StatusInternalServerError, "internal error"})
 			}
 		}()
@@ -206,23 +207,14 @@ func (r *Receiver) read(w http.ResponseWriter, req *http.Request) (*span.Batch, 
 	if req.ContentLength > limits.Body {
 		return nil, tooLarge("", limits.Body)
 	}
-	// What a client says it sends is reserved before it is read. For a length
-	// that is unknown or compressed the most is assumed.
-	size := req.ContentLength
-	if size < 0 {
-		size = limits.Body
-	}
-	if encoding == "gzip" {
-		size = min(limits.Decompressed, 16*size)
-	}
-	if busy := r.take(size); busy != nil {
-		return nil, busy
-	}
-	defer r.give(size)
-
-	var body io.Reader = http.MaxBytesReader(w, req.Body, limits.Body)
-	text, err := readAll(body, encoding == "gzip", limits.Decompressed)
+	held := holding{receiver: r}
+	defer held.release()
+	body := http.MaxBytesReader(w, req.Body, limits.Body)
+	text, err := readAll(body, encoding == "gzip", limits.Decompressed, &held)
 	if err != nil {
+		if busy, ok := errors.AsType[*refusal](err); ok {
+			return nil, busy
+		}
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, tooLarge("", limits.Body)
 		}
@@ -234,11 +226,15 @@ func (r *Receiver) read(w http.ResponseWriter, req *http.Request) (*span.Batch, 
 		}
 		return nil, &refusal{codes.InvalidArgument, http.StatusBadRequest, fmt.Sprintf("reading the request: %v", err)}
 	}
+	json := contentType(req) == jsonType
+	if busy := held.hold(cost(len(text), json)); busy != nil {
+		return nil, busy
+	}
 	var batch *span.Batch
-	if contentType(req) == jsonType {
-		batch, err = span.DecodeJSON([]byte(text), span.Limits{Depth: limits.Depth})
+	if json {
+		batch, err = span.DecodeJSON([]byte(text), r.limits())
 	} else {
-		batch, err = span.DecodeProto(text, span.Limits{Depth: limits.Depth})
+		batch, err = span.DecodeProto(text, r.limits())
 	}
 	if err != nil {
 		return nil, decodeError(err)
@@ -253,8 +249,9 @@ func tooLarge(when string, limit int64) *refusal {
 
 var errDecompressed = errors.New("too large after decompression")
 
-// readAll returns the body as a string, without a second copy of it.
-func readAll(body io.Reader, compressed bool, most int64) (string, error) {
+// readAll returns the body as a string, without a second copy of it. What it
+// takes is held as it grows, because nothing tells beforehand.
+func readAll(body io.Reader, compressed bool, most int64, held *holding) (string, error) {
 	if compressed {
 		z, err := gzip.NewReader(body)
 		if err != nil {
@@ -266,7 +263,7 @@ func readAll(body io.Reader, compressed bool, most int64) (string, error) {
 		body = z
 	}
 	var b strings.Builder
-	n, err := io.Copy(&b, io.LimitReader(body, most+1))
+	n, err := io.Copy(&b, &heldReader{io.LimitReader(body, most+1), held, 0})
 	if err != nil {
 		if compressed {
 			err = fmt.Errorf("gzip: %w", err)
@@ -279,11 +276,32 @@ func readAll(body io.Reader, compressed bool, most int64) (string, error) {
 	return b.String(), nil
 }
 
+// heldReader holds twice of what it has read, which is what a growing buffer takes.
+type heldReader struct {
+	from io.Reader
+	held *holding
+	read int64
+}
+
+func (h *heldReader) Read(p []byte) (int, error) {
+	n, err := h.from.Read(p)
+	h.read += int64(n)
+	if 2*h.read > h.held.bytes {
+		if busy := h.held.hold(2*h.read + 64<<10); busy != nil {
+			return 0, busy
+		}
+	}
+	return n, err
+}
+
 // fail counts a refused request and answers it.
 func (r *Receiver) fail(w http.ResponseWriter, req *http.Request, e *refusal) {
 	if e.code != codes.Canceled {
 		r.refuse("http", e.reason)
 	}
+	// A client that still sends its request does not read the answer, and would
+	// lose it when the connection is closed.
+	_, _ = io.CopyN(io.Discard, req.Body, 4*r.config.Limits.Body)
 	r.write(w, req, e)
 }
 

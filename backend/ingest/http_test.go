@@ -352,19 +352,23 @@ func TestStoppingServerAnswers503(t *testing.T) {
 	}
 }
 
-// Requests beyond the bytes allowed in work are asked to try again, and taken then.
+// Requests beyond the memory allowed in work are asked to try again, and taken then.
 func TestInFlight(t *testing.T) {
 	_, _, json := request(t)
 	r := start(t, ingest.Config{Limits: ingest.Limits{Body: 1 << 20, InFlight: 1 << 20}})
+	post := func() int {
+		return r.post(t, "/v1/traces", map[string]string{"Content-Type": jsonType}, json).StatusCode
+	}
+	if got := post(); got != 200 {
+		t.Fatalf("at first: %d", got)
+	}
 	body, hold := io.Pipe()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url("/v1/traces"), body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", jsonType)
-	// The body is sent once the server asks for it, when its bytes are reserved.
-	request.Header.Set("Expect", "100-continue")
-	client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute, DisableKeepAlives: true}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	held := make(chan error, 1)
 	go func() {
 		resp, err := client.Do(request)
@@ -373,23 +377,22 @@ func TestInFlight(t *testing.T) {
 		}
 		held <- err
 	}()
-	if _, err := hold.Write([]byte(`{"resourceSpans":[`)); err != nil {
+	// Half of it is read by the server some time after it is written here.
+	if _, err := hold.Write(bytes.Repeat([]byte(" "), 490_000)); err != nil {
 		t.Fatal(err)
 	}
-	post := func() int {
-		return r.post(t, "/v1/traces", map[string]string{"Content-Type": jsonType}, json).StatusCode
+	for deadline := time.Now().Add(10 * time.Second); post() != 503; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("never refused")
+		}
 	}
-	if got := post(); got != 503 {
-		t.Errorf("while the bytes are taken: %d", got)
+	hold.CloseWithError(io.ErrUnexpectedEOF)
+	if err := <-held; err == nil {
+		t.Error("a request cut off was answered")
 	}
-	if _, err := hold.Write([]byte(`]}`)); err != nil {
-		t.Fatal(err)
-	}
-	hold.Close()
-	if err := <-held; err != nil {
-		t.Fatal(err)
-	}
-	if got := post(); got != 200 {
-		t.Errorf("afterwards: %d", got)
+	for deadline := time.Now().Add(10 * time.Second); post() != 200; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("refused for ever")
+		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,7 +38,7 @@ type Limits struct {
 	Body         int64 // bytes of a request as it comes; 16 MiB
 	Decompressed int64 // bytes of a request after gzip; 64 MiB
 	Depth        int   // nesting of lists and maps in attributes; 32
-	InFlight     int64 // bytes of all requests in work; 256 MiB
+	InFlight     int64 // memory of all requests in work, at most; 512 MiB
 }
 
 func (l Limits) orDefault() Limits {
@@ -52,7 +53,7 @@ func (l Limits) orDefault() Limits {
 		l.Depth = 32
 	}
 	if l.InFlight == 0 {
-		l.InFlight = 256 << 20
+		l.InFlight = 512 << 20
 	}
 	return l
 }
@@ -80,12 +81,16 @@ type Receiver struct {
 	grpc     *grpc.Server
 	http     *http.Server
 	stopping atomic.Bool
-	inFlight atomic.Int64 // bytes of requests in work
+	slots    chan struct{} // held by the gRPC requests in work
+	inFlight atomic.Int64  // bytes of requests in work
 
 	acceptedSpans, rejectedSpans, rejectedRequests atomic.Uint64
 	lastAccepted                                   atomic.Int64 // unix nanoseconds
-	mu                                             sync.Mutex
-	lastRejected                                   Rejection
+
+	mu           sync.Mutex // guards the rest
+	lastRejected Rejection
+	loggedAt     time.Time // of the last line about a rejection
+	unlogged     int       // rejections since then
 }
 
 // Stats says what was received since the start.
@@ -113,7 +118,7 @@ func New(config Config) *Receiver {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	r := &Receiver{config: config}
+	r := &Receiver{config: config, slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
 	r.grpc = r.newGRPC()
 	r.http = r.newHTTP()
 	return r
@@ -216,20 +221,61 @@ func (r *Receiver) remember(protocol, reason string) {
 		reason = reason[:most] + "…"
 	}
 	reason = strings.ToValidUTF8(reason, "\uFFFD")
+	now := r.config.Now()
 	r.mu.Lock()
-	r.lastRejected = Rejection{r.config.Now(), protocol, reason}
+	r.lastRejected = Rejection{now, protocol, reason}
+	r.unlogged++
+	n := r.unlogged
+	log := r.loggedAt.IsZero() || now.Sub(r.loggedAt) >= logEvery
+	if log {
+		r.loggedAt, r.unlogged = now, 0
+	}
 	r.mu.Unlock()
-	r.config.Log.Debug("rejected", "protocol", protocol, "reason", reason)
+	if log {
+		r.config.Log.Warn("rejected", "protocol", protocol, "reason", reason, "rejections", n)
+	}
 }
 
-// take reserves bytes among the requests in work; give returns them.
-func (r *Receiver) take(bytes int64) *refusal {
-	if r.inFlight.Add(bytes) > r.config.Limits.InFlight {
-		r.inFlight.Add(-bytes)
-		return &refusal{codes.Unavailable, http.StatusServiceUnavailable,
-			fmt.Sprintf("requests in work take all of the %d bytes allowed, try again", r.config.Limits.InFlight)}
+// logEvery is the least time between two log lines about rejections.
+const logEvery = 10 * time.Second
+
+// decoded is the most memory that one request may take when decoded.
+const decoded = 256 << 20
+
+func (r *Receiver) limits() span.Limits {
+	return span.Limits{Depth: r.config.Limits.Depth, Memory: decoded}
+}
+
+// cost is the most memory that the work on a request body takes: itself, for JSON
+// the copies that its decoder makes, and what it decodes to, which for real spans
+// is less than four times as much and for any others is cut off.
+func cost(body int, json bool) int64 {
+	n := int64(body)
+	if json {
+		n *= 3
 	}
+	return n + min(4*int64(body), decoded)
+}
+
+// holding is what one request has of the memory that all may take.
+type holding struct {
+	receiver *Receiver
+	bytes    int64
+}
+
+// hold makes it n bytes.
+func (h *holding) hold(n int64) *refusal {
+	r := h.receiver
+	if total := r.inFlight.Add(n - h.bytes); n > h.bytes && total > r.config.Limits.InFlight {
+		r.inFlight.Add(h.bytes - n)
+		return &refusal{codes.Unavailable, http.StatusServiceUnavailable,
+			fmt.Sprintf("the requests in work take the %d bytes that they may, try again", r.config.Limits.InFlight)}
+	}
+	h.bytes = n
 	return nil
 }
 
-func (r *Receiver) give(bytes int64) { r.inFlight.Add(-bytes) }
+func (h *holding) release() {
+	h.receiver.inFlight.Add(-h.bytes)
+	h.bytes = 0
+}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"google.golang.org/grpc"
@@ -148,5 +149,87 @@ func TestStopEndsStreams(t *testing.T) {
 	}
 	if took := time.Since(began); took > 4*time.Second {
 		t.Errorf("stopping took %s with a stream open", took)
+	}
+}
+
+// One trace of 100,000 spans is taken over gRPC and given back whole by both APIs.
+func TestLargeTrace(t *testing.T) {
+	const n, per = 100_000, 10_000
+	a := start(t, server.Config{})
+	conn, err := grpc.NewClient(a.OTLPGRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	client := ptraceotlp.NewGRPCClient(conn)
+	for from := 0; from < n; from += per {
+		td := ptrace.NewTraces()
+		rs := td.ResourceSpans().AppendEmpty()
+		rs.Resource().Attributes().PutStr("service.name", "large")
+		spans := rs.ScopeSpans().AppendEmpty().Spans()
+		for i := range per {
+			s := spans.AppendEmpty()
+			s.SetTraceID([16]byte{1})
+			s.SetSpanID([8]byte{byte(from / per), byte(i >> 8), byte(i), 1})
+			s.SetName("step")
+			s.SetStartTimestamp(1_790_000_000_000_000_000 + pcommon.Timestamp(from+i))
+			s.SetEndTimestamp(1_790_000_001_000_000_000)
+			s.Attributes().PutInt("i", int64(from+i))
+		}
+		if _, err := client.Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(td)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func(path, key string) int {
+		resp, err := http.Get(a.URL() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || !json.Valid(body) {
+			t.Fatalf("GET %s: %v, %d bytes", path, err, len(body))
+		}
+		return strings.Count(string(body), `"`+key+`":"`)
+	}
+	id := "01" + strings.Repeat("0", 30)
+	if got := count("/api/native/v1/traces/"+id, "spanId"); got != n {
+		t.Errorf("native API: %d spans", got)
+	}
+	if got := count("/api/traces/"+id, "spanID"); got != n {
+		t.Errorf("Jaeger API: %d spans", got)
+	}
+}
+
+// The health routes and the UI's port answer as configured.
+func TestWiring(t *testing.T) {
+	a := start(t, server.Config{UI: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "the UI") }), AllowedHosts: []string{"traces.example"}})
+	for _, c := range []struct {
+		url, host string
+		status    int
+		body      string
+	}{
+		{a.URL() + "/healthz", "", 200, "ok"},
+		{a.URL() + "/readyz", "", 200, "ok"},
+		{a.URL() + "/", "", 200, "the UI"},
+		{a.URL() + "/trace/abc", "traces.example", 200, "the UI"},
+		{a.URL() + "/", "evil.example", 403, "forbidden_host"},
+		{"http://" + a.OTLPHTTP + "/readyz", "", 200, "ok"},
+		{"http://" + a.OTLPHTTP + "/readyz", "evil.example", 403, "not allowed"},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = c.host
+		resp, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != c.status || !strings.Contains(string(body), c.body) {
+			t.Errorf("%s, host %q: %s, %v, %s", c.url, c.host, resp.Status, err, body)
+		}
 	}
 }

@@ -236,19 +236,27 @@ func (d *decoder) span(sp *Span, s string) (reason string, err error) {
 					return "", fmt.Errorf("attribute %d: %w", len(sp.Attributes), err)
 				}
 			case 11:
-				var e Event
-				if err := d.spend(unsafe.Sizeof(e)); err != nil {
-					return "", err
+				if sp.Events == nil {
+					n := 1 + count(s, 11)
+					if err := d.spend(uintptr(n) * unsafe.Sizeof(Event{})); err != nil {
+						return "", err
+					}
+					sp.Events = make([]Event, 0, n)
 				}
+				var e Event
 				if err := d.event(&e, f.s); err != nil {
 					return "", fmt.Errorf("event %d: %w", len(sp.Events), err)
 				}
 				sp.Events = append(sp.Events, e)
 			case 13:
-				var l Link
-				if err := d.spend(unsafe.Sizeof(l)); err != nil {
-					return "", err
+				if sp.Links == nil {
+					n := 1 + count(s, 13)
+					if err := d.spend(uintptr(n) * unsafe.Sizeof(Link{})); err != nil {
+						return "", err
+					}
+					sp.Links = make([]Link, 0, n)
 				}
+				var l Link
 				why, err := d.link(&l, f.s)
 				if err != nil {
 					return "", fmt.Errorf("link %d: %w", len(sp.Links), err)
