@@ -279,6 +279,7 @@ def test_unsampled_calls_do_not_read_arguments():
     seen = []
     with capture(sampler=ALWAYS_OFF):
         Trace(args=lambda *args: seen.append(args), record_return=seen.append)(f)(1, 2)
+        Trace(args="a")(f)(1, 2)
     assert seen == []
 
 

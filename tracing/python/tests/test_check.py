@@ -58,7 +58,7 @@ def open_point(): ...
 def cached(): ...
 
 Borrowed = dumps
-size = 3
+service = SuggestionsService()
 """
 
 CLEAN = """

@@ -12,6 +12,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext
 import throughline_tracing
 from throughline_tracing import Trace, _context, _tracers
 from throughline_tracing._callables import TracedCallable
+from throughline_tracing.testing import capture
 
 CUSTOM_CONTEXT = '''
 from opentelemetry import context as api
@@ -64,12 +65,13 @@ def test_context_functions_of_the_api_where_there_is_no_usable_variable(monkeypa
     assert _context._bind()[:3] == (api_context.get_current, api_context.attach, api_context.detach)
 
 
-def test_an_api_that_keeps_its_provider_elsewhere(monkeypatch, spans):
+def test_an_api_that_keeps_its_provider_elsewhere(monkeypatch):
     monkeypatch.setattr(_tracers, "_HAS_GLOBAL", False)
     scope = _tracers.Scope("elsewhere", None, None)
-    scope.refresh()
-    assert scope.provider is spans.provider
-    assert scope.start_span is not None
+    with capture() as spans:
+        scope.refresh()
+        assert scope.provider is spans.provider
+        assert scope.start_span is not None
     monkeypatch.setattr(api, "_TRACER_PROVIDER", None)
     scope.refresh()
     assert scope.provider is None

@@ -137,6 +137,20 @@ def test_a_span_held_open_across_a_yield_stays_the_bodys(spans):
     """)
 
 
+def test_disabled_and_broken_off(spans):
+    @Trace(disable_tracing=True)
+    def producer():
+        leaf()
+        yield 1
+
+    generator = producer()
+    next(generator)
+    leaf()
+    with pytest.raises(KeyError):
+        generator.throw(KeyError)
+    assert spans.names == ["leaf"]
+
+
 def test_interleaved_generators_keep_apart(spans):
     @Trace
     def producer(name):

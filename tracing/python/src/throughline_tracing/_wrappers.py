@@ -245,10 +245,7 @@ def _function(fn: Callable[..., Any], operation: Operation) -> Callable[..., Any
             fail(span, error, spec)
             raise
         finally:
-            try:
-                raw_detach(token)
-            except ForeignTokenError:
-                pass
+            raw_detach(token)
             try:
                 span.end()
             except Exception:
