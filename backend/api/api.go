@@ -136,8 +136,10 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if s.AllowHost != nil && !s.AllowHost(r.Host) {
-			writeError(w, &apiError{"forbidden_host", http.StatusForbidden,
-				fmt.Sprintf("host %.100q is not allowed: this server was bound to loopback; --allowed-hosts adds names", r.Host)})
+			writeError(w, &apiError{
+				"forbidden_host", http.StatusForbidden,
+				fmt.Sprintf("host %.100q is not allowed: this server was bound to loopback; --allowed-hosts adds names", r.Host),
+			})
 			return
 		}
 		next.ServeHTTP(w, r)

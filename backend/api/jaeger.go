@@ -3,12 +3,10 @@ package api
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -321,59 +319,4 @@ func (s *server) jaegerSend(w http.ResponseWriter, r *http.Request, raw bool, mi
 		w.Write(out.Bytes())
 	}
 	return nil
-}
-
-// jaegerTraceID reads an id in hexadecimal or in base64.
-func jaegerTraceID(s string) (span.TraceID, error) {
-	id, err := span.ParseTraceID(s)
-	if err == nil || len(s) > 24 {
-		return id, err
-	}
-	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
-		if b, e := enc.DecodeString(s); e == nil && len(b) == len(id) {
-			return span.TraceID(b), nil
-		}
-	}
-	return id, err
-}
-
-func jaegerBool(q url.Values, name string) (bool, error) {
-	v := q.Get(name)
-	if v == "" {
-		return false, nil
-	}
-	b, err := strconv.ParseBool(v)
-	if err != nil {
-		return false, invalid("unable to parse param '%s': %q: want true or false", name, v)
-	}
-	return b, nil
-}
-
-// jaegerTime reads unix microseconds as nanoseconds. Numbers that would be a time
-// before 1973 are milliseconds: Grafana sends them so.
-func jaegerTime(q url.Values, name string) (uint64, error) {
-	v := q.Get(name)
-	if v == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(v, 10, 64)
-	if err != nil || n > 1<<63/1000 {
-		return 0, invalid("unable to parse param '%s': %q: want unix microseconds", name, v)
-	}
-	if n < 1e14 {
-		n *= 1000
-	}
-	return n * 1000, nil
-}
-
-func jaegerDuration(q url.Values, name string) (time.Duration, error) {
-	v := q.Get(name)
-	if v == "" {
-		return 0, nil
-	}
-	d, err := time.ParseDuration(v)
-	if err != nil || d < 0 {
-		return 0, invalid("unable to parse param '%s': %q: want a duration such as 1.2s, 100ms, 500us", name, v)
-	}
-	return d, nil
 }

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/throughline/throughline/backend/span"
 	"github.com/throughline/throughline/backend/store"
@@ -100,100 +102,57 @@ func jaegerTags(q url.Values) (map[string]string, error) {
 	return tags, nil
 }
 
-// tagCondition is Jaeger's meaning of one tag of a search, and beside it the tags
-// that its answers show and that are no attributes here.
-func tagCondition(key, want string) func(*span.Span) bool {
-	switch key {
-	case "error":
-		yes, err := strconv.ParseBool(want)
-		return func(s *span.Span) bool { return err == nil && yes == (s.Status.Code == span.StatusError) }
-	case "span.kind":
-		return func(s *span.Span) bool { return s.Kind.String() == strings.ToLower(want) }
-	case "span.status", "otel.status_code":
-		return func(s *span.Span) bool {
-			return s.Status.Code.String() == strings.ToLower(want) || key != "span.status" && anyAttribute(s, key, want)
-		}
-	case "scope.name", "otel.scope.name":
-		return func(s *span.Span) bool { return s.Scope.Name == want }
-	case "scope.version", "otel.scope.version":
-		return func(s *span.Span) bool { return s.Scope.Version == want }
-	case "otel.status_description":
-		return func(s *span.Span) bool { return s.Status.Message == want || anyAttribute(s, key, want) }
-	case "w3c.tracestate":
-		return func(s *span.Span) bool { return s.TraceState == want || anyAttribute(s, key, want) }
+// jaegerTraceID reads an id in hexadecimal or in base64.
+func jaegerTraceID(s string) (span.TraceID, error) {
+	id, err := span.ParseTraceID(s)
+	if err == nil || len(s) > 24 {
+		return id, err
 	}
-	if of, ok := strings.CutPrefix(key, "resource."); ok {
-		return func(s *span.Span) bool { return hasAttribute(s.Resource.Attributes, of, want) }
-	}
-	return func(s *span.Span) bool { return anyAttribute(s, key, want) }
-}
-
-// anyAttribute looks at the span, its scope, resource, events and links.
-func anyAttribute(s *span.Span, key, want string) bool {
-	if hasAttribute(s.Attributes, key, want) || hasAttribute(s.Scope.Attributes, key, want) || hasAttribute(s.Resource.Attributes, key, want) {
-		return true
-	}
-	for i := range s.Events {
-		if hasAttribute(s.Events[i].Attributes, key, want) {
-			return true
+	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
+		if b, e := enc.DecodeString(s); e == nil && len(b) == len(id) {
+			return span.TraceID(b), nil
 		}
 	}
-	for i := range s.Links {
-		if hasAttribute(s.Links[i].Attributes, key, want) {
-			return true
-		}
-	}
-	return false
+	return id, err
 }
 
-func hasAttribute(attributes []span.Attribute, key, want string) bool {
-	v, ok := span.Get(attributes, key)
-	return ok && v.Text() == want
+func jaegerBool(q url.Values, name string) (bool, error) {
+	v := q.Get(name)
+	if v == "" {
+		return false, nil
+	}
+	b, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, invalid("unable to parse param '%s': %q: want true or false", name, v)
+	}
+	return b, nil
 }
 
-// The names that Jaeger gives to what has none.
-const (
-	missingService = "missing-service-name"
-	emptyService   = "empty-service-name"
-	emptySpanName  = "empty-span-name"
-)
-
-// storedService is the store's name of a service in a request.
-func storedService(name string) string {
-	if name == missingService || name == emptyService {
-		return ""
+// jaegerTime reads unix microseconds as nanoseconds. Numbers that would be a time
+// before 1973 are milliseconds: Grafana sends them so.
+func jaegerTime(q url.Values, name string) (uint64, error) {
+	v := q.Get(name)
+	if v == "" {
+		return 0, nil
 	}
-	return name
+	n, err := strconv.ParseUint(v, 10, 64)
+	if err != nil || n > 1<<63/1000 {
+		return 0, invalid("unable to parse param '%s': %q: want unix microseconds", name, v)
+	}
+	if n < 1e14 {
+		n *= 1000
+	}
+	return n * 1000, nil
 }
 
-// namelessFilter finds the spans to whose resource Jaeger gives that name.
-func namelessFilter(name string) *store.Filter {
-	return &store.Filter{Service: new(""), Limit: 1, Where: func(s *span.Span) bool {
-		return jaegerProcessName(s.Resource) == name
-	}}
-}
-
-// jaegerServiceName is the name of a service where its resources are not at hand.
-func jaegerServiceName(name string) string {
-	if name == "" {
-		return missingService
+func jaegerDuration(q url.Values, name string) (time.Duration, error) {
+	v := q.Get(name)
+	if v == "" {
+		return 0, nil
 	}
-	return name
-}
-
-func jaegerProcessName(r *span.Resource) string {
-	if name := r.ServiceName(); name != "" {
-		return name
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		return 0, invalid("unable to parse param '%s': %q: want a duration such as 1.2s, 100ms, 500us", name, v)
 	}
-	if _, ok := span.Get(r.Attributes, "service.name"); ok {
-		return emptyService
-	}
-	return missingService
-}
-
-func jaegerSpanName(name string) string {
-	if name == "" {
-		return emptySpanName
-	}
-	return name
+	return d, nil
 }

@@ -49,7 +49,7 @@ func TestGRPCExport(t *testing.T) {
 		t.Error(err, resp.PartialSuccess().ErrorMessage())
 	}
 	r.lastRejected(t, "grpc", "3 spans rejected")
-	if resp, err = client.Export(t.Context(), ptraceotlp.NewExportRequest()); err != nil {
+	if _, err := client.Export(t.Context(), ptraceotlp.NewExportRequest()); err != nil {
 		t.Error("an empty request:", err)
 	}
 }

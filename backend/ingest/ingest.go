@@ -268,8 +268,10 @@ func (h *holding) hold(n int64) *refusal {
 	r := h.receiver
 	if total := r.inFlight.Add(n - h.bytes); n > h.bytes && total > r.config.Limits.InFlight {
 		r.inFlight.Add(h.bytes - n)
-		return &refusal{codes.Unavailable, http.StatusServiceUnavailable,
-			fmt.Sprintf("the requests in work take the %d bytes that they may, try again", r.config.Limits.InFlight)}
+		return &refusal{
+			codes.Unavailable, http.StatusServiceUnavailable,
+			fmt.Sprintf("the requests in work take the %d bytes that they may, try again", r.config.Limits.InFlight),
+		}
 	}
 	h.bytes = n
 	return nil

@@ -69,6 +69,7 @@ var directDependencies = map[string]map[string]string{
 		"github.com/spf13/cobra":                    "the command line",
 		"github.com/spf13/pflag":                    "its flags",
 		"go.opentelemetry.io/collector/pdata":       "the oracle that our OTLP is tested against",
+		"go.uber.org/goleak":                        "tests",
 		"golang.org/x/sync":                         "errgroup",
 		"golang.org/x/term":                         "is it a terminal",
 		"google.golang.org/genproto/googleapis/rpc": "google.rpc.Status of OTLP errors",

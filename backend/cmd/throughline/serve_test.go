@@ -94,8 +94,10 @@ func TestServeRefuses(t *testing.T) {
 		{args: []string{"--log-level", "loud"}, want: "loud", usage: true},
 		{args: []string{"--no-such-flag"}, want: "no-such-flag", usage: true},
 		{args: []string{"--listen", "16686"}, want: `--listen "16686": want host:port`},
-		{args: []string{"--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--otlp-grpc", taken},
-			want: `--otlp-grpc "` + taken + `": port ` + port + `: already in use; end the program that has it, or choose another by --otlp-grpc`},
+		{
+			args: []string{"--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--otlp-grpc", taken},
+			want: `--otlp-grpc "` + taken + `": port ` + port + `: already in use; end the program that has it, or choose another by --otlp-grpc`,
+		},
 	} {
 		t.Run(strings.Join(c.args, " ")+c.env[0], func(t *testing.T) {
 			if c.env[0] != "" {
