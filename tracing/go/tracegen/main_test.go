@@ -116,7 +116,7 @@ func TestGolden(t *testing.T) {
 			formatted, err := format.Source(file.Source, format.Options{
 				LangVersion: "go1.26",
 				ModulePath:  "github.com/throughline/throughline/tracing/go/tracegen",
-				ExtraRules:  true,
+				Extra:       format.Extra{GroupParams: true},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -192,5 +192,52 @@ func TestGoldenCompiles(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", cmd, err, out)
 		}
+	}
+}
+
+// TestReadme generates from the guide's interface what the guide says.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for part := range strings.SplitSeq(string(readme), "```go\n") {
+		if block, _, ok := strings.Cut(part, "```"); ok {
+			blocks = append(blocks, block)
+		}
+	}
+	dir := t.TempDir()
+	src := `package articles
+
+import (
+	"context"
+	"errors"
+)
+
+type (
+	ArticleID string
+	Article   struct{}
+)
+
+var ErrNotFound = errors.New("not found")
+
+` + blocks[0]
+	for name, text := range map[string]string{"go.mod": "module example.com/articles\n\ngo 1.26\n", "service.go": src} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opts, _, err := parse([]string{"-iface", "Service", dir}, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Env = append(os.Environ(), "GOWORK=off")
+	file, err := gen.Generate(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Warnings) > 0 || !strings.Contains(string(file.Source), blocks[1]) {
+		t.Errorf("the guide shows\n%s\ngenerated is, with warnings %v,\n%s", blocks[1], file.Warnings, file.Source)
 	}
 }

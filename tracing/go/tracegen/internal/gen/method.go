@@ -26,6 +26,7 @@ type method struct {
 	// it yields none. Its name is that of err, if there are both.
 	yielded *variable
 
+	leftOut  bool // of a derived interface, whose package cannot spell it
 	traced   bool
 	untraced string // why not, for the reader of the output
 	spanName string
@@ -117,9 +118,13 @@ func (g *generator) variables(t *target, m *method) bool {
 			v.typ = w.b.String()
 			if w.err != nil && ok {
 				ok = false
-				if hasInvalid(v.v.Type()) {
+				switch {
+				case hasInvalid(v.v.Type()):
 					g.invalid(g.declOf(t, m), m.pos, t.name+"."+m.fn.Name())
-				} else {
+				case t.api != "":
+					m.leftOut = true
+					g.warnf(m.pos, "%s of %s is left out of %s: %v", m.fn.Name(), t.name, t.api, w.err)
+				default:
 					g.problemf(m.pos, "%s.%s cannot be wrapped: %v", t.name, m.fn.Name(), w.err)
 				}
 			}
