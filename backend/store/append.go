@@ -9,6 +9,7 @@ type appending struct {
 	chunk    []byte // encoded spans that are new
 	changed  bool
 	replaced bool
+	moved    bool // a replaced span has another parent
 
 	// The trace as it is in the timelines.
 	oldStart, oldEnd    uint64
@@ -60,6 +61,10 @@ func (a *appending) span(s *span.Span, data []byte, resourceKey, scopeKey string
 	old := &t.entries[at]
 	t.ops.list[old.op].count(-1, old.status)
 	t.live -= int(old.size)
+	if old.parent != e.parent {
+		a.moved = true
+		t.reparent(old.parent, e.parent)
+	}
 	*old = e
 	a.replaced = true
 	return nil
@@ -95,7 +100,7 @@ func (a *appending) finish() {
 		t.stored += len(a.chunk)
 	}
 	if a.replaced {
-		t.recount()
+		t.recount(a.moved)
 		t.compact()
 	}
 	a.reindex()

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,5 +86,57 @@ func BenchmarkSearch(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+	})
+}
+
+// BenchmarkAppendWhileReading reports the longest that one append of 100 spans
+// waited while searches through everything and reads of a trace of 100,000 spans
+// go on, beside the longest without them.
+func BenchmarkAppendWhileReading(b *testing.B) {
+	db := open(b, store.Options{})
+	l := newLoad(1)
+	large := span.TraceID{1}
+	for i := range 100 {
+		batch := l.batch(1000)
+		for j := range batch.Spans {
+			batch.Spans[j].TraceID = large
+			batch.Spans[j].SpanID = span.SpanID{1, byte(i), byte(j >> 8), byte(j)}
+		}
+		if err := db.Append(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for db.Stats().Spans < 400_000 {
+		if err := db.Append(b.Context(), l.batch(512)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	measure := func(b *testing.B) {
+		var longest time.Duration
+		for range b.N {
+			batch := l.batch(100)
+			began := time.Now()
+			if err := db.Append(b.Context(), batch); err != nil {
+				b.Fatal(err)
+			}
+			longest = max(longest, time.Since(began))
+			time.Sleep(time.Millisecond)
+		}
+		b.ReportMetric(float64(longest.Microseconds())/1000, "longest-ms")
+	}
+	b.Run("alone", measure)
+	b.Run("reading", func(b *testing.B) {
+		ctx, cancel := context.WithCancel(b.Context())
+		var readers sync.WaitGroup
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				db.Search(ctx, &store.Filter{Attributes: []store.AttributeFilter{{Key: "thread.id", Value: "none"}}})
+				db.Trace(ctx, large)
+				db.Dependencies(ctx, 0, 0)
+			}
+		})
+		measure(b)
+		cancel()
+		readers.Wait()
 	})
 }

@@ -184,7 +184,9 @@ func (db *DB) Services() []Service {
 				out.ErrorCount += op.errors
 			}
 		}
-		list = append(list, out)
+		if out.SpanCount > 0 { // else all its spans were replaced
+			list = append(list, out)
+		}
 	}
 	slices.SortFunc(list, func(a, b Service) int { return strings.Compare(a.Name, b.Name) })
 	return list

@@ -121,6 +121,10 @@ func (db *DB) Close() error {
 func (db *DB) Append(ctx context.Context, batch *span.Batch) error {
 	groups := groupByTrace(batch.Spans)
 	changed := make([]span.TraceID, 0, len(groups))
+	defer func() {
+		db.subscribers.notify(changed)
+		db.announce()
+	}()
 	var e encoder
 	for i := range groups {
 		if err := ctx.Err(); err != nil {
@@ -136,8 +140,6 @@ func (db *DB) Append(ctx context.Context, batch *span.Batch) error {
 			changed = append(changed, g.id)
 		}
 	}
-	db.subscribers.notify(changed)
-	db.announce()
 	return nil
 }
 

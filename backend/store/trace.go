@@ -189,16 +189,35 @@ func (t *trace) buildIndex() {
 	}
 }
 
-// recount makes all figures anew, after an entry was replaced.
-func (t *trace) recount() {
-	clear(t.stats)
-	t.start, t.end, t.maxDuration, t.errors, t.orphans = 0, 0, 0, 0, 0
-	t.root, t.earliest = -1, -1
-	if t.index != nil {
-		t.buildIndex()
+// reparent tells the index that an entry has another parent.
+func (t *trace) reparent(from, to span.SpanID) {
+	if t.index == nil {
+		return
 	}
+	if !from.IsZero() {
+		if t.index.children[from]--; t.index.children[from] == 0 {
+			delete(t.index.children, from)
+		}
+	}
+	if !to.IsZero() {
+		t.index.children[to]++
+	}
+}
+
+// recount makes the figures anew after an entry was replaced, and the number of
+// orphans too when parents have changed.
+func (t *trace) recount(parents bool) {
+	clear(t.stats)
+	t.start, t.end, t.maxDuration, t.errors = 0, 0, 0, 0
+	t.root, t.earliest = -1, -1
 	for i := range t.entries {
 		t.count(int32(i))
+	}
+	if !parents {
+		return
+	}
+	t.orphans = 0
+	for i := range t.entries {
 		if p := t.entries[i].parent; !p.IsZero() && t.find(p) < 0 {
 			t.orphans++
 		}

@@ -70,6 +70,8 @@ func Spans(rng *rand.Rand, traces int) []span.Span {
 				again.EndTime += uint64(rng.IntN(3)) * 1000
 				again.Status.Code = span.StatusCode(rng.IntN(3))
 				again.Name = pick(rng, spanNames)
+				again.Resource = origins[pick(rng, serviceNames)]
+				again.ParentSpanID = spanID(rng.IntN(n + 1))
 				spans = append(spans, again)
 			}
 		}
