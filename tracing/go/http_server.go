@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -143,7 +144,7 @@ func (s *server) end(span trace.Span, req *serverRequest, r *http.Request, panic
 	default:
 		route = routeOf(r.Pattern)
 	}
-	attrs := make([]attribute.KeyValue, 0, 4)
+	attrs := otherAttributes(make([]attribute.KeyValue, 0, 8), r)
 	if route != "" {
 		span.SetName(methodName(r.Method) + " " + route)
 		attrs = append(attrs, semconv.HTTPRoute(route))
@@ -201,9 +202,24 @@ func statusErrorType(status int) attribute.KeyValue {
 
 var errorType500 = semconv.ErrorTypeKey.String("500")
 
-// serverAttributes are known before the handler runs, so that a sampler can decide by them.
-func serverAttributes(r *http.Request) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, 0, 16)
+// maxServerAttributes is how many attributes a server span can have.
+const maxServerAttributes = 18
+
+// attributeBuffers spare each request the slice for its attributes: the SDK copies what it is given.
+var attributeBuffers = sync.Pool{New: func() any { return new([maxServerAttributes]attribute.KeyValue) }}
+
+// start makes the span of a request whose remote context is in ctx, with the attributes that the conventions want a
+// sampler to see; the others are set when the span ends, if it is recorded.
+func (s *server) start(ctx context.Context, r *http.Request) (context.Context, trace.Span) {
+	buf := attributeBuffers.Get().(*[maxServerAttributes]attribute.KeyValue)
+	attrs := samplingAttributes(buf[:0], r)
+	ctx, span := s.tracer.Start(ctx, methodName(r.Method), serverKind, trace.WithAttributes(attrs...))
+	clear(attrs) // the strings are the request's
+	attributeBuffers.Put(buf)
+	return ctx, span
+}
+
+func samplingAttributes(attrs []attribute.KeyValue, r *http.Request) []attribute.KeyValue {
 	method, known := methodAttribute(r.Method)
 	attrs = append(attrs, method)
 	if !known {
@@ -217,7 +233,7 @@ func serverAttributes(r *http.Request) []attribute.KeyValue {
 	if path == "" {
 		path = r.URL.Path
 	}
-	attrs = append(attrs, scheme, semconv.URLPath(path), protocolAttribute(r.Proto))
+	attrs = append(attrs, scheme, semconv.URLPath(path))
 	if r.URL.RawQuery != "" {
 		attrs = append(attrs, semconv.URLQuery(redactQuery(r.URL.RawQuery)))
 	}
@@ -227,18 +243,22 @@ func serverAttributes(r *http.Request) []attribute.KeyValue {
 			attrs = append(attrs, semconv.ServerPort(port))
 		}
 	}
-	peer, port := splitHostPort(r.RemoteAddr)
-	if peer != "" {
-		attrs = append(attrs, semconv.NetworkPeerAddress(peer))
-		if port > 0 {
-			attrs = append(attrs, semconv.NetworkPeerPort(port))
-		}
-	}
-	if client := clientAddress(r.Header, peer); client != "" {
+	if client := clientAddress(r); client != "" {
 		attrs = append(attrs, semconv.ClientAddress(client))
 	}
 	if agent := r.UserAgent(); agent != "" {
 		attrs = append(attrs, semconv.UserAgentOriginal(agent))
+	}
+	return attrs
+}
+
+func otherAttributes(attrs []attribute.KeyValue, r *http.Request) []attribute.KeyValue {
+	attrs = append(attrs, protocolAttribute(r.Proto))
+	if peer, port := splitHostPort(r.RemoteAddr); peer != "" {
+		attrs = append(attrs, semconv.NetworkPeerAddress(peer))
+		if port > 0 {
+			attrs = append(attrs, semconv.NetworkPeerPort(port))
+		}
 	}
 	if r.ContentLength > 0 {
 		attrs = append(attrs, semconv.HTTPRequestBodySizeKey.Int64(r.ContentLength))

@@ -13,6 +13,10 @@ type responseWriter struct {
 	status   int // the final one, 0 before it is sent
 	size     int64
 	hijacked bool
+
+	// The writer as handlers see it, for the two servers of net/http; see expose.
+	http1 http1Writer
+	http2 http2Writer
 }
 
 func (w *responseWriter) WriteHeader(status int) {
@@ -99,6 +103,20 @@ func (r readerFrom) ReadFrom(src io.Reader) (int64, error) { return r.w.readFrom
 
 func (p pusher) Push(target string, opts *http.PushOptions) error { return p.w.push(target, opts) }
 
+type (
+	http1Writer struct {
+		*responseWriter
+		flusher
+		hijacker
+		readerFrom
+	}
+	http2Writer struct {
+		*responseWriter
+		flusher
+		pusher
+	}
+)
+
 // expose returns w with the optional interfaces of the writer it wraps.
 func (w *responseWriter) expose() http.ResponseWriter {
 	const (
@@ -155,11 +173,8 @@ func (w *responseWriter) expose() http.ResponseWriter {
 			readerFrom
 		}{w, f, r}
 	case canFlush | canPush: // HTTP/2
-		return &struct {
-			*responseWriter
-			flusher
-			pusher
-		}{w, f, p}
+		w.http2 = http2Writer{w, f, p} // part of w: no allocation
+		return &w.http2
 	case canHijack | canReadFrom:
 		return &struct {
 			*responseWriter
@@ -179,12 +194,8 @@ func (w *responseWriter) expose() http.ResponseWriter {
 			pusher
 		}{w, r, p}
 	case canFlush | canHijack | canReadFrom: // HTTP/1
-		return &struct {
-			*responseWriter
-			flusher
-			hijacker
-			readerFrom
-		}{w, f, h, r}
+		w.http1 = http1Writer{w, f, h, r}
+		return &w.http1
 	case canFlush | canHijack | canPush:
 		return &struct {
 			*responseWriter

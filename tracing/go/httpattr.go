@@ -90,8 +90,8 @@ func splitHostPort(hostport string) (host string, port int) {
 }
 
 // clientAddress is the first address of X-Forwarded-For, else the peer's.
-func clientAddress(header http.Header, peer string) string {
-	if xff := header["X-Forwarded-For"]; len(xff) > 0 {
+func clientAddress(r *http.Request) string {
+	if xff := r.Header["X-Forwarded-For"]; len(xff) > 0 {
 		first, _, _ := strings.Cut(xff[0], ",")
 		first = strings.TrimSpace(first)
 		if addr, err := netip.ParseAddr(first); err == nil && addr.Zone() == "" {
@@ -103,6 +103,7 @@ func clientAddress(header http.Header, peer string) string {
 			}
 		}
 	}
+	peer, _ := splitHostPort(r.RemoteAddr)
 	return peer
 }
 

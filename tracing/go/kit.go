@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // ServerHooks makes the server span of a Go kit HTTP server by its options, for servers without [Middleware] in front:
@@ -87,9 +86,4 @@ func (h *ErrorHandler) Handle(ctx context.Context, err error) {
 	if h.next != nil {
 		h.next.Handle(ctx, err)
 	}
-}
-
-// start makes the span of a request whose remote context is in ctx.
-func (s *server) start(ctx context.Context, r *http.Request) (context.Context, trace.Span) {
-	return s.tracer.Start(ctx, methodName(r.Method), serverKind, trace.WithAttributes(serverAttributes(r)...))
 }
