@@ -214,7 +214,7 @@ def _function(fn: Callable[..., Any], operation: Operation) -> Callable[..., Any
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         provider = holder._TRACER_PROVIDER
         if provider is scope.silent:
-            return fn(*args, **kwargs)
+            return fn(*args, **kwargs) if kwargs else fn(*args)  # the latter is cheaper
         if provider is not scope.provider:
             scope.refresh()
         start_span = scope.start_span
