@@ -13,8 +13,8 @@ import (
 	"github.com/throughline/throughline/backend/span"
 )
 
-// read returns the decoded spans or a refusal.
-func (r *Receiver) read(w http.ResponseWriter, req *http.Request) (*span.Batch, error) {
+// read returns the decoded spans or a refusal. What they take is held.
+func (r *Receiver) read(w http.ResponseWriter, req *http.Request, held *holding) (*span.Batch, error) {
 	encoding := strings.ToLower(req.Header.Get("Content-Encoding"))
 	if contentType(req) == "" {
 		return nil, &refusal{
@@ -33,10 +33,8 @@ func (r *Receiver) read(w http.ResponseWriter, req *http.Request) (*span.Batch, 
 	if req.ContentLength > limits.Body {
 		return nil, tooLarge("", limits.Body)
 	}
-	held := holding{receiver: r}
-	defer held.release()
 	body := http.MaxBytesReader(w, req.Body, limits.Body)
-	text, err := readAll(body, encoding == "gzip", limits.Decompressed, &held)
+	text, err := readAll(body, encoding == "gzip", limits.Decompressed, held)
 	if err != nil {
 		if busy, ok := errors.AsType[*refusal](err); ok {
 			return nil, busy

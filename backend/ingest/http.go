@@ -166,7 +166,9 @@ func (r *Receiver) traces(w http.ResponseWriter, req *http.Request) {
 		})
 		return
 	}
-	batch, err := r.read(w, req)
+	held := holding{receiver: r}
+	defer held.release()
+	batch, err := r.read(w, req, &held)
 	if err == nil {
 		err = r.export(req.Context(), "http", batch)
 	}
