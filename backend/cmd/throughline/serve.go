@@ -65,7 +65,7 @@ THROUGHLINE_OTLP_GRPC.`,
 	f.StringVar(&config.OTLPHTTP, "otlp-http", "127.0.0.1:4318", "address of OTLP over HTTP; empty turns it off")
 	f.StringVar(&data, "data", memoryData, "where spans are kept; "+memoryData+" is all there is so far")
 	config.Store.MaxBytes = store.DefaultMaxBytes
-	f.Var((*byteSize)(&config.Store.MaxBytes), "max-bytes", "bound on the memory of the spans held")
+	f.Var((*byteSize)(&config.Store.MaxBytes), "max-bytes", "bound on the memory of the spans held; the process takes up to a quarter and 100 MB more")
 	f.DurationVar(&config.Store.Retention, "retention", 0, "how long a trace is kept after its last span; 0 is as long as there is room")
 	f.StringSliceVar(&config.AllowedHosts, "allowed-hosts", nil, "host names that requests may be for, beside localhost, IP addresses, names without a dot and .internal; checked when bound to loopback or when given")
 	f.StringSliceVar(&config.OTLPOrigins, "otlp-cors-origins", nil, "origins whose web pages may send spans over HTTP, such as https://shop.example; none by default")
