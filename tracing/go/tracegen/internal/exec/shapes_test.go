@@ -406,13 +406,13 @@ func TestGuards(t *testing.T) {
 			&mixed.User{Name: "Bob"}, nil,
 			span{Attrs: with(attrs{
 				"x": int64(3), "ip": "0.0.0.0", "meta": "v", "user": "Ann", "trace": "t", "kind": "base t", "tag": "b",
-				"array": "c", "check": true, "named": true, "anonymous": false, "reply": "Bob",
+				"array": "c", "check": true, "literal": "a", "named": true, "anonymous": false, "reply": "Bob",
 			})},
 		},
 		{
 			&mixed.Request{Tags: []string{"a"}, Check: func(n int) bool { return n == 2 }}, &mixed.User{Name: "meaningless"}, io.EOF,
 			span{Attrs: with(attrs{
-				"x": int64(0), "ip": "<nil>", "meta": "", "check": false, "failed": true, "message": "EOF",
+				"x": int64(0), "ip": "<nil>", "meta": "", "check": false, "literal": "a", "failed": true, "message": "EOF",
 			})},
 		},
 		{

@@ -2,6 +2,7 @@ package gen
 
 import (
 	"fmt"
+	"go/ast"
 	"go/types"
 	"slices"
 	"strings"
@@ -132,18 +133,16 @@ func (m *method) failed(err *variable) string {
 	for _, e := range m.ignore {
 		x := e.String()
 		if len(e.guards) > 0 {
-			if e.binary() {
-				x = "(" + x + ")"
-			}
 			parts := []string{}
 			for _, gd := range e.guards {
 				parts = append(parts, e.printGuard(gd))
 			}
-			x = "(" + strings.Join(append(parts, x), " && ") + ")"
-		} else if e.binary() {
+			x = strings.Join(append(parts, operand(x)), " && ")
+		}
+		if _, binary := e.node.(*ast.BinaryExpr); binary || len(e.guards) > 0 {
 			x = "(" + x + ")"
 		}
-		conditions = append(conditions, "!"+x)
+		conditions = append(conditions, operand("!"+x))
 	}
 	return strings.Join(conditions, " && ")
 }

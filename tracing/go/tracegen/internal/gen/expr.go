@@ -286,10 +286,17 @@ func (e *expr) print(node ast.Expr) string {
 // String returns the expression in the output.
 func (e *expr) String() string { return e.print(e.node) }
 
-// binary reports whether the expression must be parenthesised as an operand.
-func (e *expr) binary() bool {
-	_, ok := e.node.(*ast.BinaryExpr)
-	return ok
+// operand returns a Go expression as an operand of && in the head of an if
+// statement, where a composite literal would be taken for the block.
+func operand(x string) string {
+	node, err := parser.ParseExpr(x)
+	if b, ok := node.(*ast.BinaryExpr); err == nil && ok && b.Op.Precedence() < token.LAND.Precedence() {
+		return "(" + x + ")"
+	}
+	if _, err := parser.ParseFile(token.NewFileSet(), "", "package p; func _() { if "+x+" {} }", 0); err != nil {
+		return "(" + x + ")"
+	}
+	return x
 }
 
 // condition checks that e is one.

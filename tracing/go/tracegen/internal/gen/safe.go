@@ -20,7 +20,7 @@ func (gd guard) key() string { return fmt.Sprintf("%s %d", types.ExprString(gd.x
 
 func (e *expr) printGuard(gd guard) string {
 	if gd.index < 0 {
-		return e.print(gd.x) + " != nil"
+		return operand(e.print(gd.x) + " != nil")
 	}
 	e.free["len"] = true
 	return fmt.Sprintf("len(%s) > %d", e.print(gd.x), gd.index)

@@ -112,7 +112,12 @@ type Service interface {
 	//trace:attr failed=err != nil
 	//trace:attr message=err.Error()
 	//trace:attr reply=(*reply).Name
+	//trace:attr literal=Request{Tags: r.Tags}.Tags[0]
+	//trace:attr nowhere=Request{}.User.Name
 	//trace:ignore-error r.Check(2) || err.Error() == "fine"
+	//trace:ignore-error Matcher{}.Match(err) && r.Check(3) == true
+	//trace:ignore-error Matcher{}.Match(err)
+	//trace:ignore-error errors.Is(err, Never{})
 	Guards(ctx context.Context, r *Request) (reply *User, err error)
 }
 
@@ -120,3 +125,14 @@ func deadline(ctx context.Context) bool {
 	_, ok := ctx.Deadline()
 	return ok
 }
+
+// Matcher matches no errors.
+type Matcher struct{}
+
+// Match is a method of a literal.
+func (Matcher) Match(error) bool { return false }
+
+// Never is an error that does not occur.
+type Never struct{}
+
+func (Never) Error() string { return "never" }

@@ -228,9 +228,15 @@ func (t *tracedService) Guards(ctx context.Context, r *Request) (reply *User, er
 			attribute.Bool("anonymous", r == nil || r.User == nil || r.User.Name == ""),
 			attribute.Bool("deadline", deadline(ctx)),
 		)
+		if r != nil && len(Request{Tags: r.Tags}.Tags) > 0 {
+			span.SetAttributes(attribute.String("literal", Request{Tags: r.Tags}.Tags[0]))
+		}
+		if (Request{}.User != nil) {
+			span.SetAttributes(attribute.String("nowhere", Request{}.User.Name))
+		}
 	}
 	reply, err = t.next.Guards(ctx, r)
-	if err != nil && !(r != nil && r.Check != nil && (r.Check(2) || err.Error() == "fine")) {
+	if err != nil && !(r != nil && r.Check != nil && (r.Check(2) || err.Error() == "fine")) && !(r != nil && r.Check != nil && (Matcher{}.Match(err) && r.Check(3) == true)) && (!Matcher{}.Match(err)) && !errors.Is(err, Never{}) {
 		t.fail(span, err)
 	}
 	if span.IsRecording() {
