@@ -12,6 +12,8 @@ VENV_PYTHON := $(CURDIR)/.venv/bin/python
 TOOLS := $(CURDIR)/.tools
 WEB := backend/ui/web
 MODULES := apps/articles backend tracing/go tracing/go/tracegen tracing/go/tracelint
+# Tests and benchmarks against other packages, whose dependencies stay out of the workspace.
+APART := tracing/go/bench
 # Those whose code runs concurrently.
 RACE_MODULES := apps/articles backend tracing/go
 PORT_OFFSET ?= 0
@@ -48,6 +50,7 @@ check-go: $(GO_TOOLS)
 	  if [ -n "$$unformatted" ]; then echo "not gofumpt-formatted (make fmt):" $$unformatted >&2; exit 1; fi
 	@for m in $(MODULES); do (cd $$m && go vet -tags e2e ./... && $(TOOLS)/staticcheck -tags e2e ./...); done
 	TRACEGEN_CHECK=1 go generate -run tracegen ./apps/articles/...
+	@for m in $(APART); do (cd $$m && GOWORK=off go vet ./... && GOWORK=off $(TOOLS)/staticcheck ./...); done
 	cd tools && GOWORK=off go vet ./... && GOWORK=off go test ./...
 	go test $(MODULES:%=./%/...)
 
@@ -58,7 +61,7 @@ test-race:
 # Each module builds and passes without the workspace too, as its users have it.
 .PHONY: test-alone
 test-alone:
-	@for m in $(MODULES); do echo "$$m, GOWORK=off"; (cd $$m && GOWORK=off go test ./...); done
+	@for m in $(MODULES) $(APART); do echo "$$m, GOWORK=off"; (cd $$m && GOWORK=off go test ./...); done
 
 # Python
 

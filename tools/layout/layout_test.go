@@ -52,6 +52,7 @@ var directDependencies = map[string]map[string]string{
 	},
 	"tracing/go": {
 		"github.com/google/go-cmp":                                        "tests",
+		"go.opentelemetry.io/contrib/otelconf":                            "OTEL_CONFIG_FILE",
 		"go.opentelemetry.io/contrib/propagators/autoprop":                "OTEL_PROPAGATORS",
 		"go.opentelemetry.io/otel":                                        "the API",
 		"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc": "OTLP over gRPC",
