@@ -11,16 +11,17 @@ import (
 	"golang.org/x/tools/go/analysis/passes/ctrlflow"
 )
 
-// EndedSpan reports goroutines that work on in the context of a span which ends
-// without waiting for them.
+// EndedSpan reports contexts that outlive the span they hold: in a goroutine
+// that nobody waits for, or returned to the caller.
 var EndedSpan = &analysis.Analyzer{
 	Name: "endedspan",
-	Doc: `check for goroutines that use the context of a span after its end
+	Doc: `check for contexts that are used after the end of their span
 
 A goroutine that outlives the function that started it makes children of a span
 that has ended, and its context is cancelled when the request is done. The rule
 reports a go statement that passes the context of a span on, if the function ends
-the span without waiting after the go statement: no receive, no select, no Wait.`,
+the span without waiting after the go statement: no receive, no select, no Wait.
+It also reports a context returned to the caller with a span that has ended.`,
 	URL:      home + "endedspan",
 	Run:      runEndedSpan,
 	Requires: []*analysis.Analyzer{ctrlflow.Analyzer, functionFacts, Ignore},
@@ -39,8 +40,13 @@ func runEndedSpan(pass *analysis.Pass) (any, error) {
 				continue
 			}
 			walkAfter(f.cfg, d.stmt, func(n ast.Node) bool {
-				if g, ok := n.(*ast.GoStmt); ok {
-					f.goes(pass, k, d, g, deferred)
+				switch n := n.(type) {
+				case *ast.GoStmt:
+					f.goes(pass, k, d, n, deferred)
+				case *ast.ReturnStmt:
+					if deferred {
+						returnsEnded(pass, d, n)
+					}
 				}
 				return !ends(info, n, d.span) && !assigns(info, n, d.ctx)
 			})
@@ -71,6 +77,20 @@ func (f *function) passedOn(info *types.Info, span *types.Var) bool {
 		return !found
 	})
 	return found
+}
+
+// returnsEnded reports the return of the context of a span that has ended by the
+// time the caller has it.
+func returnsEnded(pass *analysis.Pass, d *derivation, r *ast.ReturnStmt) {
+	for _, result := range r.Results {
+		if variable(pass.TypesInfo, result) == d.ctx {
+			report(pass, analysis.Diagnostic{
+				Pos: result.Pos(), End: result.End(),
+				Message: fmt.Sprintf("returned %s holds span%s, which ends when the function returns: return the parent context, or let the caller end the span",
+					d.ctx.Name(), d.named(pass.TypesInfo)),
+			})
+		}
+	}
 }
 
 // goes reports the go statement if it uses d's context beyond the end of d's span.

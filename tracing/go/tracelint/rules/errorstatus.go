@@ -24,7 +24,8 @@ A function that starts a span and returns an error should say so on the span, by
 SetStatus or RecordError, directly, in a deferred function or through a helper. The
 rule makes one report per span and lists the returns. It knows which branches of a
 condition have a nil error, and accepts an error that is expressly picked out, as
-in if errors.Is(err, ErrNotFound).`,
+in if errors.Is(err, ErrGone), a variable such as io.EOF or ErrNotFound that names
+an outcome, and ctx.Err().`,
 	URL:      home + "errorstatus",
 	Run:      runErrorStatus,
 	Requires: []*analysis.Analyzer{ctrlflow.Analyzer, functionFacts, Ignore},
@@ -383,12 +384,15 @@ func (e *errorPaths) returnsError(r *ast.ReturnStmt, errs errorsKnown) bool {
 		if null, ok := errs[v]; ok {
 			return !null
 		}
-		return v.Name() != "EOF" && v.Name() != "SkipDir"
 	}
-	if sel, ok := result.(*ast.SelectorExpr); ok && (sel.Sel.Name == "EOF" || sel.Sel.Name == "SkipDir" || sel.Sel.Name == "SkipAll") {
+	if expected(leaf(info, result)) {
 		return false
 	}
-	if call, ok := result.(*ast.CallExpr); ok && wraps(info, call) {
+	call, ok := result.(*ast.CallExpr)
+	if ok && cancellation(info, call) {
+		return false
+	}
+	if ok && wraps(info, call) {
 		// A wrapper such as errors.Wrap(err, "…") is nil for a nil error.
 		for _, a := range call.Args {
 			if v := variable(info, a); v != nil {
@@ -399,6 +403,29 @@ func (e *errorPaths) returnsError(r *ast.ReturnStmt, errs errorsKnown) bool {
 		}
 	}
 	return true
+}
+
+// expected reports whether v is an error variable of a package that names an
+// outcome rather than a failure: the end, or nothing there.
+func expected(v *types.Var) bool {
+	if v == nil || v.Pkg() == nil || v.Parent() != v.Pkg().Scope() || !isError(v.Type()) {
+		return false
+	}
+	for _, word := range []string{"EOF", "NotFound", "NoRows", "Done", "Skip", "Closed", "Exists"} {
+		if strings.Contains(v.Name(), word) {
+			return true
+		}
+	}
+	return false
+}
+
+// cancellation reports whether call is ctx.Err() or context.Cause(ctx): the
+// caller gave up, and knows.
+func cancellation(info *types.Info, call *ast.CallExpr) bool {
+	if x, name := methodCall(call); name == "Err" && isContext(info.TypeOf(x)) {
+		return true
+	}
+	return isFunc(calleeFunc(info, call), "context", "Cause")
 }
 
 // wraps reports whether call takes an error and returns one.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
+	"golang.org/x/tools/go/types/typeutil"
 )
 
 // functionFacts learns what each function does with a context or a span it is
@@ -97,10 +98,23 @@ func runFunctionFacts(pass *analysis.Pass) (any, error) {
 			k.local[fn] = new(functionFact)
 		}
 	}
+	ifaces := implementations(pass.Pkg)
+	for method := range ifaces {
+		k.local[method] = new(functionFact)
+	}
 	// A fact may follow from the facts of functions declared further on, so
 	// the rounds go on until nothing is learned. Bits are only ever added.
 	for changed := true; changed; {
 		changed = false
+		for method, impls := range ifaces {
+			values := ^uint64(0)
+			for _, fn := range impls {
+				values &= k.fact(fn).ValuesOf
+			}
+			if fact := k.local[method]; fact.ValuesOf != values {
+				fact.ValuesOf, changed = values, true
+			}
+		}
 		for _, d := range decls {
 			fact := k.learn(d.fn, d.body)
 			if fact != *k.local[d.fn] {
@@ -115,6 +129,48 @@ func runFunctionFacts(pass *analysis.Pass) (any, error) {
 		}
 	}
 	return k, nil
+}
+
+// implementations maps each context-taking method of the package's interfaces
+// to the methods of the package's types that implement it. What all of them do,
+// a call through the interface is taken to do.
+func implementations(pkg *types.Package) map[*types.Func][]*types.Func {
+	out := make(map[*types.Func][]*types.Func)
+	var ifaces []*types.Interface
+	var impls []types.Type
+	for _, name := range pkg.Scope().Names() {
+		obj, ok := pkg.Scope().Lookup(name).(*types.TypeName)
+		if !ok || obj.IsAlias() {
+			continue
+		}
+		named, ok := obj.Type().(*types.Named)
+		if !ok || named.TypeParams().Len() > 0 {
+			continue
+		}
+		if it, ok := named.Underlying().(*types.Interface); ok {
+			ifaces = append(ifaces, it)
+		} else {
+			impls = append(impls, types.NewPointer(named))
+		}
+	}
+	for _, it := range ifaces {
+		for m := range it.Methods() {
+			if m.Pkg() != pkg || !concerned(m) {
+				continue
+			}
+			for _, t := range impls {
+				if !types.Implements(t, it) {
+					continue
+				}
+				if obj, _, _ := types.LookupFieldOrMethod(t, true, pkg, m.Name()); obj != nil {
+					if fn, ok := obj.(*types.Func); ok && fn != m {
+						out[m] = append(out[m], fn.Origin())
+					}
+				}
+			}
+		}
+	}
+	return out
 }
 
 // concerned reports whether fn takes a context or a span, or returns a span.
@@ -201,18 +257,30 @@ func (k *known) onlyValues(body *ast.BlockStmt, ctx *types.Var) bool {
 // valuesOnly reports whether the call reads nothing of its argument i, a
 // context, but values.
 func (k *known) valuesOnly(call *ast.CallExpr, i int) bool {
-	f := calleeFunc(k.pass.TypesInfo, call)
-	if f == nil {
+	callee := typeutil.Callee(k.pass.TypesInfo, call)
+	if isLogging(callee) || readsOrWrites(k.pass.TypesInfo.TypeOf(call)) {
+		return true
+	}
+	f, ok := callee.(*types.Func)
+	if !ok {
 		return false
 	}
+	f = f.Origin()
 	switch {
 	case isFunc(f, tracePath, "SpanFromContext", "SpanContextFromContext", "LinkFromContext"),
 		isFunc(f, baggagePath, "FromContext"),
 		isFunc(f, "context", "Cause", "AfterFunc", "WithoutCancel"),
-		isLogging(f), isMetric(f):
+		isMetric(f):
 		return true
 	}
 	return k.fact(f).ValuesOf&bit(f, i) != 0
+}
+
+// readsOrWrites reports whether t is a reader or writer of package io: a
+// context given to one's constructor is there to stop it.
+func readsOrWrites(t types.Type) bool {
+	n, ok := types.Unalias(t).(*types.Named)
+	return ok && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == "io"
 }
 
 // setsStatus reports whether body gives a status or an error to the span v, or

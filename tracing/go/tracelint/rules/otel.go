@@ -196,9 +196,10 @@ func methodCall(call *ast.CallExpr) (ast.Expr, string) {
 	return ast.Unparen(sel.X), sel.Sel.Name
 }
 
-// isLogging reports whether f belongs to a logging package. Such functions
-// take a context for its values, and are no part of the call tree a trace shows.
-func isLogging(f *types.Func) bool {
+// isLogging reports whether the called function or variable belongs to a logging
+// package. Such functions take a context for its values, and are no part of the
+// call tree that a trace shows.
+func isLogging(f types.Object) bool {
 	if f == nil || f.Pkg() == nil {
 		return false
 	}

@@ -28,8 +28,11 @@ func (f *function) strays(pass *analysis.Pass, k *known, d *derivation) []stray 
 	if parent == nil {
 		return nil
 	}
-	if d.start != nil && (d.span == nil || !f.endsDeferred(info, d.span) && !f.endsLater(info, d.span)) {
+	if d.start != nil && (d.span == nil || !f.endsDeferred(info, d.span) && !f.endsInBody(info, d.span)) {
 		return nil
+	}
+	if f.repeated(d) && d.start != nil && f.endsDeferred(info, d.span) {
+		return nil // a defer in a loop: the span stays open past what it is meant for
 	}
 	holder := root(info, parent)
 	var out []stray
@@ -42,6 +45,18 @@ func (f *function) strays(pass *analysis.Pass, k *known, d *derivation) []stray 
 		return !ends(info, n, d.span) && !assigns(info, n, holder) && !assigns(info, n, d.span)
 	})
 	return out
+}
+
+// repeated reports whether d stands in a loop of the function.
+func (f *function) repeated(d *derivation) bool {
+	found := false
+	inspectShallow(f.body, func(n ast.Node) {
+		switch n.(type) {
+		case *ast.ForStmt, *ast.RangeStmt:
+			found = found || contains(n, d.stmt)
+		}
+	})
+	return found
 }
 
 // tracked returns d's parent if its uses can be told: a variable, or the
@@ -70,10 +85,20 @@ func (f *function) tracked(info *types.Info, d *derivation) ast.Expr {
 	return nil
 }
 
-// endsLater reports whether the function ends the span in a statement, or in a
-// function literal.
-func (f *function) endsLater(info *types.Info, span *types.Var) bool {
-	return calls(info, f.body, span, "End")
+// endsInBody reports whether the function ends the span in a statement, and no
+// function literal does, which may run at any time.
+func (f *function) endsInBody(info *types.Info, span *types.Var) bool {
+	literal := false
+	ast.Inspect(f.body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.DeferStmt:
+			return false
+		case *ast.FuncLit:
+			literal = literal || calls(info, n, span, "End")
+		}
+		return !literal
+	})
+	return !literal && calls(info, f.body, span, "End")
 }
 
 // passes lists the arguments in n, function literals included, that are parent

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/types"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
@@ -15,7 +16,7 @@ var UntracedService = &analysis.Analyzer{
 	Doc: `check for services whose methods have no spans
 
 A service is an exported interface with methods that take a context. The rule
-reports a type that implements one and starts spans in most of its methods but not
+reports a type that implements one and starts spans in two thirds of its methods or more, but not
 in all ("Service: 3 of 4 methods instrumented"), which is what becomes of a wrapper
 when the interface grows. It also reports a service without any span that another
 package constructs and never wraps, if a tracing wrapper for it exists or if its
@@ -33,17 +34,18 @@ Methods such as Close and Ping, and those that call nothing, are not counted.`,
 type coverageFact struct {
 	Interface string   // import path and name
 	Wrapper   bool     // the type has a field of the interface
-	Done      int      // methods that start a span
-	Total     int      // methods that should
-	Missing   []string // names of those that do not
+	Traced    []string // methods that start a span
+	Missing   []string // methods that should
 }
 
 func (*coverageFact) AFact() {}
 
 func (f *coverageFact) String() string {
 	name := f.Interface[strings.LastIndexAny(f.Interface, "/.")+1:]
-	return fmt.Sprintf("%s: %d of %d methods instrumented", name, f.Done, f.Total)
+	return fmt.Sprintf("%s: %d of %d methods instrumented", name, len(f.Traced), f.total())
 }
+
+func (f *coverageFact) total() int { return len(f.Traced) + len(f.Missing) }
 
 func runUntracedService(pass *analysis.Pass) (any, error) {
 	if pass.Module == nil {
@@ -118,13 +120,62 @@ func (s *services) types() {
 		}
 		s.found[obj] = fact
 		s.pass.ExportObjectFact(obj, fact)
-		if fact.Done < fact.Total && fact.Done*2 >= fact.Total && s.written(obj) {
+		if len(fact.Missing) > 0 && s.habit(obj, fact) && s.written(obj) {
 			report(s.pass, analysis.Diagnostic{
 				Pos: obj.Pos(), End: obj.Pos() + 1,
 				Message: fmt.Sprintf("%s by %s; not %s", fact, name, list(fact.Missing)),
 			})
 		}
 	}
+}
+
+// habit reports whether at least two thirds of the methods that count start a
+// span by themselves, so that its author means each to have one.
+func (s *services) habit(obj *types.TypeName, fact *coverageFact) bool {
+	direct := 0
+	for fn, d := range s.bodies {
+		r := receiver(fn)
+		if r == nil || d.Recv == nil || typeObject(r) != obj || !slices.Contains(fact.Traced, fn.Name()) {
+			continue
+		}
+		starts := false
+		ast.Inspect(d.Body, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				_, span := startOf(s.pass.TypesInfo, call)
+				starts = starts || span || s.spans[calleeFunc(s.pass.TypesInfo, call)] && makesContext(s.pass.TypesInfo.TypeOf(call))
+			}
+			return !starts
+		})
+		if starts {
+			direct++
+		}
+	}
+	return direct*3 >= fact.total()*2
+}
+
+// makesContext reports whether a context is among the results of a call, as of
+// a function that starts a span for its caller.
+func makesContext(t types.Type) bool {
+	tuple, ok := t.(*types.Tuple)
+	if !ok {
+		return isContext(t)
+	}
+	for v := range tuple.Variables() {
+		if isContext(v.Type()) {
+			return true
+		}
+	}
+	return false
+}
+
+func typeObject(t types.Type) *types.TypeName {
+	if p, ok := types.Unalias(t).(*types.Pointer); ok {
+		t = p.Elem()
+	}
+	if n, ok := types.Unalias(t).(*types.Named); ok {
+		return n.Obj()
+	}
+	return nil
 }
 
 // written reports whether obj stands in a file that a person wrote and ships.
@@ -173,14 +224,13 @@ func (s *services) coverage(obj *types.TypeName) *coverageFact {
 			if body != nil && !callsAnything(body.Body) {
 				continue
 			}
-			c.Total++
 			if body != nil && s.spans[fn.Origin()] {
-				c.Done++
+				c.Traced = append(c.Traced, m.Name())
 			} else {
 				c.Missing = append(c.Missing, m.Name())
 			}
 		}
-		if c.Total >= 2 && (best == nil || c.Total > best.Total) {
+		if c.total() >= 2 && (best == nil || c.total() > best.total()) {
 			best = c
 		}
 	}
@@ -254,7 +304,7 @@ func (s *services) constructors() {
 				return true
 			}
 			if c := s.of(s.pass.TypesInfo.TypeOf(lit)); c != nil && returns(fn, s.pass.TypesInfo.TypeOf(lit)) {
-				if best == nil || c.Done > best.Done {
+				if best == nil || len(c.Traced) > len(best.Traced) {
 					best = c
 				}
 			}
@@ -301,7 +351,7 @@ func (s *services) constructed() {
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.CompositeLit:
-				if c := s.of(s.pass.TypesInfo.TypeOf(n)); c != nil && c.Wrapper && c.Done > 0 {
+				if c := s.of(s.pass.TypesInfo.TypeOf(n)); c != nil && c.Wrapper && len(c.Traced) > 0 {
 					wrapped[c.Interface] = true
 				}
 			case *ast.CallExpr:
@@ -314,9 +364,9 @@ func (s *services) constructed() {
 					return true
 				}
 				switch {
-				case fact.Wrapper && fact.Done > 0:
+				case fact.Wrapper && len(fact.Traced) > 0:
 					wrapped[fact.Interface] = true
-				case !fact.Wrapper && fact.Done == 0 && fn.Pkg() != s.pass.Pkg && s.sameModule(fn.Pkg().Path()):
+				case !fact.Wrapper && len(fact.Traced) == 0 && fn.Pkg() != s.pass.Pkg && s.sameModule(fn.Pkg().Path()):
 					sites = append(sites, site{n, fact})
 				}
 			}
@@ -329,7 +379,7 @@ func (s *services) constructed() {
 	wrappers := make(map[string]string)
 	for _, o := range s.pass.AllObjectFacts() {
 		_, isFunc := o.Object.(*types.Func)
-		if c, ok := o.Fact.(*coverageFact); ok && isFunc && c.Wrapper && c.Done > 0 {
+		if c, ok := o.Fact.(*coverageFact); ok && isFunc && c.Wrapper && len(c.Traced) > 0 {
 			wrappers[c.Interface] = o.Object.Pkg().Name() + "." + o.Object.Name()
 		}
 	}

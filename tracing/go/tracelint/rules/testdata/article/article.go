@@ -141,7 +141,7 @@ func makeGetArticlesEndpoint(s Service, tracer trace.Tracer) endpoint {
 			}
 			articles = append(articles, more...)
 		}
-		go s.Search(spanCtx, "warm up") // want `endedspan: goroutine passes spanCtx to s.Search, but span "get articles endpoint" ends when the function returns`
+		go s.GetSuggested(spanCtx, "warm up") // want `endedspan: goroutine passes spanCtx to s.GetSuggested, but span "get articles endpoint" ends when the function returns`
 		return articles, nil
 	}
 }

@@ -151,3 +151,20 @@ func parentsContext(ctx context.Context) {
 	go work(ctx)
 	_ = work(spanCtx)
 }
+
+func returns(ctx context.Context) (context.Context, error) {
+	ctx, span := tracer.Start(ctx, "returns")
+	defer span.End()
+	return ctx, work(ctx) // want `returned ctx holds span "returns", which ends when the function returns`
+}
+
+func returnsParent(ctx context.Context) (context.Context, error) {
+	spanCtx, span := tracer.Start(ctx, "returns parent")
+	defer span.End()
+	return ctx, work(spanCtx)
+}
+
+func begins(ctx context.Context) (context.Context, func()) {
+	ctx, span := tracer.Start(ctx, "begins")
+	return ctx, func() { span.End() }
+}

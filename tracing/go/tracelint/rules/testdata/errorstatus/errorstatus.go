@@ -18,10 +18,11 @@ var (
 	load        = func(ctx context.Context, id string) (string, error) { return "", nil }
 	save        = func(ctx context.Context, text string) error { return nil }
 	errNotFound = errors.New("not found")
+	errEmpty    = errors.New("empty")
 )
 
 func unset(ctx context.Context, id string) (string, error) {
-	ctx, span := tracer.Start(ctx, "unset") // want `span "unset" stays unset when an error is returned \(lines 28, 31\): call SetStatus or RecordError`
+	ctx, span := tracer.Start(ctx, "unset") // want `span "unset" stays unset when an error is returned \(lines 29, 32\): call SetStatus or RecordError`
 	defer span.End()
 	text, err := load(ctx, id)
 	if err != nil {
@@ -34,7 +35,7 @@ func unset(ctx context.Context, id string) (string, error) {
 }
 
 func named(ctx context.Context, id string) (text string, err error) {
-	ctx, span := tracer.Start(ctx, "named") // want `span "named" stays unset when an error is returned \(line 41\)`
+	ctx, span := tracer.Start(ctx, "named") // want `span "named" stays unset when an error is returned \(line 42\)`
 	defer span.End()
 	text, err = load(ctx, id)
 	if err != nil {
@@ -44,7 +45,7 @@ func named(ctx context.Context, id string) (text string, err error) {
 }
 
 func bare(ctx context.Context, id string) (text string, err error) {
-	ctx, span := tracer.Start(ctx, "bare") // want `span "bare" stays unset when an error is returned \(line 50\)`
+	ctx, span := tracer.Start(ctx, "bare") // want `span "bare" stays unset when an error is returned \(line 51\)`
 	defer span.End()
 	if text, err = load(ctx, id); err != nil {
 		return
@@ -54,28 +55,28 @@ func bare(ctx context.Context, id string) (text string, err error) {
 
 // No fix: the call's error is in no variable.
 func tail(ctx context.Context, text string) error {
-	ctx, span := tracer.Start(ctx, "tail") // want `span "tail" stays unset when an error is returned \(line 59\)`
+	ctx, span := tracer.Start(ctx, "tail") // want `span "tail" stays unset when an error is returned \(line 60\)`
 	defer span.End()
 	return save(ctx, text)
 }
 
 // No fix: one path sets the status in its author's own way.
 func half(ctx context.Context, text string) error {
-	ctx, span := tracer.Start(ctx, "half") // want `span "half" stays unset when an error is returned \(line 71\)`
+	ctx, span := tracer.Start(ctx, "half") // want `span "half" stays unset when an error is returned \(line 72\)`
 	defer span.End()
 	if err := save(ctx, text); err != nil {
 		span.SetStatus(codes.Error, err.Error())
 		return err
 	}
 	if text == "" {
-		return errNotFound
+		return errEmpty
 	}
 	return nil
 }
 
 func closure(text string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		ctx, span := tracer.Start(ctx, "closure") // want `span "closure" stays unset when an error is returned \(line 81\)`
+		ctx, span := tracer.Start(ctx, "closure") // want `span "closure" stays unset when an error is returned \(line 82\)`
 		defer span.End()
 		if err := save(ctx, text); err != nil {
 			return err
@@ -223,6 +224,21 @@ func iterate(ctx context.Context, next func() (string, error)) error {
 			span.RecordError(err)
 			return err
 		}
+	}
+}
+
+func outcome(ctx context.Context, texts map[string]string, id string) (string, error) {
+	ctx, span := tracer.Start(ctx, "outcome")
+	defer span.End()
+	text, ok := texts[id]
+	if !ok {
+		return "", errNotFound
+	}
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	default:
+		return text, nil
 	}
 }
 

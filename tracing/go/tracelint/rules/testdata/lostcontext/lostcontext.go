@@ -2,6 +2,8 @@ package lostcontext
 
 import (
 	"context"
+	"io"
+	"log/slog"
 	"net/http"
 
 	"go.opentelemetry.io/otel"
@@ -112,4 +114,56 @@ func startHelper(ctx context.Context) error {
 func begin(ctx context.Context) (trace.Span, context.Context) {
 	ctx, span := tracer.Start(ctx, "begin")
 	return span, ctx
+}
+
+type queue interface {
+	send(ctx context.Context, n int) bool
+}
+
+type channel chan int
+
+func (c channel) send(ctx context.Context, n int) bool {
+	select {
+	case c <- n:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Every queue of the package only watches the context.
+func watched(ctx context.Context, q queue) bool {
+	_, span := tracer.Start(ctx, "watched")
+	defer span.End()
+	return q.send(ctx, 1)
+}
+
+// Methods of another package's interface get no facts here.
+type handler interface{ slog.Handler }
+
+type discard struct{ slog.Handler }
+
+func (discard) Handle(ctx context.Context, r slog.Record) error { return ctx.Err() }
+
+var _ handler = discard{}
+
+// The callee ends the span when it likes.
+func endsElsewhere(ctx context.Context, run func(context.Context, func()) error) error {
+	_, span := tracer.Start(ctx, "elsewhere")
+	return run(ctx, func() { span.End() })
+}
+
+// A context given to a reader is there to stop it.
+func stopped(ctx context.Context, r func(context.Context) io.Reader) io.Reader {
+	_, span := tracer.Start(ctx, "stopped")
+	defer span.End()
+	return r(ctx)
+}
+
+func loops(ctx context.Context, items []string) error {
+	for range items {
+		_, span := tracer.Start(ctx, "loops")
+		defer span.End()
+	}
+	return load(ctx)
 }
