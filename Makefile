@@ -118,7 +118,10 @@ e2e: need-node need-chromium bin/throughline $(DEV_STAMP) $(WEB_STAMP)
 .PHONY: bench
 bench: $(GO_TOOLS) $(DEV_STAMP) ## run the benchmarks and print their tables
 	go test -run '^$$' -bench . -benchmem $(MODULES:%=./%/...)
-	cd tracing/python && $(VENV_PYTHON) -m pytest -q benchmarks
+	cd tracing/go/bench && GOWORK=off go test -run '^$$' -bench . -benchmem ./...
+	cd backend && go test -tags e2e -run '^$$' -bench . -benchtime 300x ./e2e
+	cd tracing/python && $(VENV_PYTHON) benchmarks/decorator.py
+	cd tracing/python && $(VENV_PYTHON) benchmarks/middleware.py
 
 .PHONY: fmt
 fmt: $(GO_TOOLS) $(DEV_STAMP) need-node $(WEB_STAMP) ## format everything
