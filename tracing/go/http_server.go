@@ -49,8 +49,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.next.ServeHTTP(w, r)
 		return
 	}
-	ctx := s.propagators().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	ctx, span := s.start(ctx, r)
+	ctx, span := s.start(r.Context(), r)
 
 	// One allocation holds what lives as long as the request.
 	req := &serverRequest{Context: ctx}
@@ -208,15 +207,29 @@ const maxServerAttributes = 18
 // attributeBuffers spare each request the slice for its attributes: the SDK copies what it is given.
 var attributeBuffers = sync.Pool{New: func() any { return new([maxServerAttributes]attribute.KeyValue) }}
 
-// start makes the span of a request whose remote context is in ctx, with the attributes that the conventions want a
+// start makes the span of a request as a child of its remote context, with the attributes that the conventions want a
 // sampler to see; the others are set when the span ends, if it is recorded.
 func (s *server) start(ctx context.Context, r *http.Request) (context.Context, trace.Span) {
+	ctx = s.propagators().Extract(ctx, propagation.HeaderCarrier(r.Header))
+	if s.public != nil && s.public(r) {
+		return s.startPublic(ctx, r)
+	}
 	buf := attributeBuffers.Get().(*[maxServerAttributes]attribute.KeyValue)
 	attrs := samplingAttributes(buf[:0], r)
 	ctx, span := s.tracer.Start(ctx, methodName(r.Method), serverKind, trace.WithAttributes(attrs...))
 	clear(attrs) // the strings are the request's
 	attributeBuffers.Put(buf)
 	return ctx, span
+}
+
+// startPublic starts a trace of its own that is linked to the caller's.
+func (s *server) startPublic(ctx context.Context, r *http.Request) (context.Context, trace.Span) {
+	opts := []trace.SpanStartOption{serverKind, trace.WithAttributes(samplingAttributes(nil, r)...)}
+	if caller := trace.SpanContextFromContext(ctx); caller.IsValid() {
+		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: caller}))
+		ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+	}
+	return s.tracer.Start(ctx, methodName(r.Method), opts...)
 }
 
 func samplingAttributes(attrs []attribute.KeyValue, r *http.Request) []attribute.KeyValue {

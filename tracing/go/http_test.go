@@ -274,6 +274,33 @@ func TestServerFilter(t *testing.T) {
 	}
 }
 
+// TestServerPublicEndpoint: a stranger's trace is linked, not continued, and neither is his decision.
+func TestServerPublicEndpoint(t *testing.T) {
+	r := tracingtest.Install(t)
+	h := tracing.Middleware(http.NotFoundHandler(), tracing.WithPublicEndpoint(func(r *http.Request) bool {
+		return r.Header.Get("X-Internal") == ""
+	}))
+	for _, internal := range []string{"", "yes"} {
+		r.Reset()
+		req := httptest.NewRequest("GET", "/", nil)
+		req.Header.Set("traceparent", remoteSampled)
+		req.Header.Set("X-Internal", internal)
+		h.ServeHTTP(httptest.NewRecorder(), req)
+		s := r.Spans()[0]
+		continued := s.Context.TraceID().String() == "0af7651916cd43dd8448eb211c80319c"
+		if continued != (internal == "yes") || len(s.Links) != 1-len(internal)/3 {
+			t.Errorf("internal %q: trace %s, parent %v, links %v", internal, s.Context.TraceID(), s.Parent, s.Links)
+		}
+	}
+	r.Reset()
+	req := httptest.NewRequest("GET", "/", nil)
+	req.Header.Set("traceparent", remoteUnsampled)
+	h.ServeHTTP(httptest.NewRecorder(), req)
+	if n := len(r.Spans()); n != 1 {
+		t.Errorf("%d spans", n)
+	}
+}
+
 func TestServerTiming(t *testing.T) {
 	r := tracingtest.Install(t)
 	h := tracing.Middleware(http.NotFoundHandler(), tracing.WithServerTiming())

@@ -3,8 +3,6 @@ package tracing
 import (
 	"context"
 	"net/http"
-
-	"go.opentelemetry.io/otel/propagation"
 )
 
 // ServerHooks makes the server span of a Go kit HTTP server by its options, for servers without [Middleware] in front:
@@ -38,7 +36,6 @@ func (h *ServerHooks) Before(ctx context.Context, r *http.Request) context.Conte
 	if h.server.filter != nil && !h.server.filter(r) {
 		return ctx
 	}
-	ctx = h.server.propagators().Extract(ctx, propagation.HeaderCarrier(r.Header))
 	ctx, span := h.server.start(ctx, r)
 	req := &serverRequest{Context: ctx, hooked: span}
 	req.route.Store(&h.route)

@@ -15,6 +15,7 @@ type options struct {
 	provider           trace.TracerProvider
 	propagator         propagation.TextMapPropagator
 	filter             func(*http.Request) bool
+	public             func(*http.Request) bool
 	route              func(*http.Request) string
 	serverTiming       bool
 	expected           func(error) bool
@@ -68,6 +69,12 @@ func WithFilter(trace func(*http.Request) bool) Option {
 // called after the handler, with the request the handler was given; "" means that no route matched.
 func WithRoute(route func(*http.Request) string) Option {
 	return func(o *options) { o.route = route }
+}
+
+// WithPublicEndpoint makes [Middleware] start a trace of its own, linked to the caller's, for requests for which public
+// is true: those of callers who must not decide what is sampled, and under which trace id.
+func WithPublicEndpoint(public func(*http.Request) bool) Option {
+	return func(o *options) { o.public = public }
 }
 
 // WithExpected tells [Endpoint], [Decoder] and [Encoder] which errors are answers and no faults, such as "not found":

@@ -98,6 +98,10 @@ func Install(t testing.TB, opts ...sdktrace.TracerProviderOption) *Recorder {
 // TracerProvider returns the provider whose spans are recorded.
 func (r *Recorder) TracerProvider() *sdktrace.TracerProvider { return r.provider }
 
+// SpanProcessor returns the recorder for a provider that is made elsewhere, such as by tracing.New with its field
+// SpanProcessors.
+func (r *Recorder) SpanProcessor() sdktrace.SpanProcessor { return (*processor)(r) }
+
 // Spans returns the ended spans in the order in which they ended.
 func (r *Recorder) Spans() []*Span {
 	r.mu.Lock()
