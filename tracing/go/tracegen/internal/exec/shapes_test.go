@@ -296,8 +296,9 @@ type shapesService struct {
 	mixed.Service
 }
 
-func (s shapesService) Nothing(ctx context.Context)                  { s.shapes.Nothing(ctx) }
-func (s shapesService) NoError(ctx context.Context) int              { return s.shapes.NoError(ctx) }
+func (s shapesService) Nothing(ctx context.Context) { s.shapes.Nothing(ctx) }
+func (s shapesService) NoError(ctx context.Context) int { return s.shapes.NoError(ctx) }
+
 func (s shapesService) NoContext(id string) error                    { return s.shapes.NoContext(id) }
 func (s shapesService) Request(r *http.Request) error                { return s.shapes.Request(r) }
 func (s shapesService) Aliases(c mixed.Ctx, a string) error          { return s.shapes.Aliases(c, a) }
