@@ -45,7 +45,7 @@ func (s *service) GetArticle(ctx context.Context, id basic.ArticleID) (basic.Art
 
 func (s *service) PutArticle(ctx context.Context, _ *basic.Article) error { s.run(ctx); return s.err }
 func (s *service) Ping(ctx context.Context)                               { s.run(ctx) }
-func (s *service) Healthy(ctx context.Context) bool { s.run(ctx); return true }
+func (s *service) Healthy(ctx context.Context) bool                       { s.run(ctx); return true }
 
 func (s *service) Close() error { s.closed = true; return s.err }
 

@@ -296,7 +296,7 @@ type shapesService struct {
 	mixed.Service
 }
 
-func (s shapesService) Nothing(ctx context.Context) { s.shapes.Nothing(ctx) }
+func (s shapesService) Nothing(ctx context.Context)     { s.shapes.Nothing(ctx) }
 func (s shapesService) NoError(ctx context.Context) int { return s.shapes.NoError(ctx) }
 
 func (s shapesService) NoContext(id string) error                    { return s.shapes.NoContext(id) }
