@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from flask import Flask
+from throughline_tracing import OTLPProvider
+from throughline_tracing.exceptions import ConfigurationError
+from throughline_tracing.logging import configure_logging
 
 from suggestions import views
 from suggestions.config import Settings, SettingsError
 from suggestions.containers import Container
 from suggestions.server import AddressInUseError, Server
 from suggestions.service import DataSourceError
-from throughline_tracing import OTLPProvider
-from throughline_tracing.exceptions import ConfigurationError
-from throughline_tracing.logging import configure_logging
 from tracing import SERVICE_NAME, set_up_tracing, trace_app
 
 

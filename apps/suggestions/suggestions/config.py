@@ -29,6 +29,7 @@ _LEVELS: Final = {
 }
 _HOST: Final = re.compile(r"[0-9A-Za-z._:-]+")
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)?")
+_LONGEST_SHUTDOWN: Final = 3600
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 
 
@@ -80,7 +81,7 @@ class Settings:
         timeout = text("SHUTDOWN_TIMEOUT", "5")
         duration = _DURATION.fullmatch(timeout)
         seconds = float(duration[1]) * _UNITS[duration[2]] if duration else 0.0
-        if not 1 <= seconds <= 3600:
+        if not 1 <= seconds <= _LONGEST_SHUTDOWN:
             faults.append(f"SHUTDOWN_TIMEOUT: {timeout!r} is not a time from 1 s to 1 h")
         settings = cls(
             host=host,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, Final
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
@@ -19,9 +19,11 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
+from throughline_tracing import OTLPProvider
 
 from suggestions.config import Settings
-from throughline_tracing import OTLPProvider
+
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class AddressInUseError(OSError):
@@ -56,7 +58,7 @@ class Server(BaseApplication):
         # Master: kills what is left, in time to end by itself.
         _set_grace(self.cfg, settings.shutdown_timeout * 0.9)
 
-    def load(self) -> Flask:
+    def load(self) -> Flask:  # type: ignore[override]
         """Return the application; it was made, and the data read, before any worker."""
         return self._app
 
@@ -83,6 +85,14 @@ class _Arbiter(Arbiter):
     def handle_int(self) -> None:
         raise StopIteration
 
+    def spawn_worker(self) -> Any:
+        # A worker that is told to stop before it listens to signals would never hear of it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+
 
 class _Worker(ThreadWorker):
     """Gunicorn's threaded worker, which looks at the clock once a second; too seldom to stop."""
@@ -91,9 +101,10 @@ class _Worker(ThreadWorker):
         super().init_signals()
         # Ctrl-C reaches the whole process group; the master tells its workers to stop.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
-    def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout, 0.1))
+    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
+        super().wait_for_and_dispatch_events(timeout if self.alive else min(timeout or 0.1, 0.1))
 
 
 class _Logger(Logger):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,7 +82,6 @@ def _is_id(value: object) -> bool:
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"{repeated!r} comes twice")
+        keys = Counter(key for key, _ in pairs)
+        raise ValueError(f"{keys.most_common(1)[0][0]!r} comes twice")
     return found

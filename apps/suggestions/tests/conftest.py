@@ -66,7 +66,9 @@ class Service:
     def get(self, path, method="GET", **headers):
         """Return status, headers and decoded JSON body."""
         request = urllib.request.Request(
-            self.url + path, headers={k.replace("_", "-"): v for k, v in headers.items()}, method=method
+            self.url + path,
+            headers={k.replace("_", "-"): v for k, v in headers.items()},
+            method=method,
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
