@@ -135,7 +135,10 @@ func TestCommand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stdout, stderr, _ := run(t, samples, tool, "-fix", "-diff", "./article")
+		stdout, stderr, code := run(t, samples, tool, "-fix", "-diff", "./article")
+		if code != 1 {
+			t.Errorf("exit code %d, want 1", code)
+		}
 		if !strings.Contains(stdout+stderr, "+\t\tr = r.WithContext(otel.GetTextMapPropagator().Extract(") {
 			t.Errorf("no such line in:\n%s%s", stdout, stderr)
 		}

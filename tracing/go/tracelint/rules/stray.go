@@ -21,7 +21,8 @@ type stray struct {
 // parent itself takes a new value.
 //
 // Deferred calls and goroutines are left out, as they may run when the span has
-// ended, and so are calls that read nothing but values of the context.
+// ended, and so are calls that read nothing but values of the context, and those
+// that are given the span beside it.
 func (f *function) strays(pass *analysis.Pass, k *known, d *derivation) []stray {
 	info := pass.TypesInfo
 	parent := f.tracked(info, d)
@@ -41,10 +42,24 @@ func (f *function) strays(pass *analysis.Pass, k *known, d *derivation) []stray 
 		case *ast.DeferStmt, *ast.GoStmt:
 			return true
 		}
-		out = append(out, k.passes(n, parent, holder)...)
+		for _, s := range k.passes(n, parent, holder) {
+			if !takes(info, s.call, d.span) {
+				out = append(out, s)
+			}
+		}
 		return !ends(info, n, d.span) && !assigns(info, n, holder) && !assigns(info, n, d.span)
 	})
 	return out
+}
+
+// takes reports whether v is an argument of call.
+func takes(info *types.Info, call *ast.CallExpr, v *types.Var) bool {
+	for _, a := range call.Args {
+		if v != nil && variable(info, a) == v {
+			return true
+		}
+	}
+	return false
 }
 
 // repeated reports whether d stands in a loop of the function.

@@ -158,3 +158,11 @@ func (t RoundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return resp, err
 }
+
+// Handed gives the span and its parent to the same function.
+func Handed(ctx context.Context, tracer trace.Tracer, do, after func(context.Context, trace.Span)) {
+	spanCtx, span := tracer.Start(ctx, "handed")
+	do(spanCtx, span)
+	after(ctx, span)
+	span.End()
+}
