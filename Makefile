@@ -16,7 +16,6 @@ MODULES := apps/articles backend tracing/go tracing/go/tracegen tracing/go/trace
 APART := tracing/go/bench
 # Those whose code runs concurrently.
 RACE_MODULES := apps/articles backend tracing/go
-PORT_OFFSET ?= 0
 
 .PHONY: help
 help: ## list the targets
@@ -24,10 +23,10 @@ help: ## list the targets
 
 .PHONY: up
 up: bin/throughline ## run the whole system (PORT_OFFSET=1000 moves every port)
-	@exec bin/throughline up --port-offset $(PORT_OFFSET)
+	@exec bin/throughline up --port-offset $(or $(PORT_OFFSET),0)
 
 .PHONY: test
-test: need-node need-chromium check test-race test-alone browser e2e ## set up what is missing and run every test
+test: need-node need-chromium need-gcc check test-race test-alone browser e2e ## set up what is missing and run every test
 
 .PHONY: check
 check: check-go check-python check-ui ## lint, format, types and unit tests
@@ -91,6 +90,10 @@ need-node:
 .PHONY: need-chromium
 need-chromium:
 	@test -x /usr/bin/chromium || { echo 'Chromium is needed for the browser tests: install the package chromium (/usr/bin/chromium)' >&2; exit 1; }
+
+.PHONY: need-gcc
+need-gcc:
+	@command -v gcc >/dev/null || { echo 'gcc is needed for the race detector: install the package gcc' >&2; exit 1; }
 
 WEB_STAMP := $(WEB)/node_modules/.package-lock.json
 $(WEB_STAMP): $(WEB)/package-lock.json

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/throughline/throughline/backend/store"
 )
@@ -32,16 +33,33 @@ func notFound(format string, args ...any) error {
 // handle answers GET and HEAD by h, and maps its error to an answer.
 func (s *server) handle(h func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			writeError(w, &apiError{"method_not_allowed", http.StatusMethodNotAllowed, fmt.Sprintf("%.20s: want GET", r.Method)})
-			return
-		}
-		w.Header().Set("Cache-Control", "no-store")
-		if err := h(w, r); err != nil {
+		if err := answer(w, r, h); err != nil {
 			writeError(w, s.toAPIError(r, err))
 		}
 	})
+}
+
+// answer calls h for a request that is a GET or HEAD with a query that can be
+// read: URL.Query leaves out the rest of one that cannot, and an ignored filter
+// shows the wrong traces.
+func answer(w http.ResponseWriter, r *http.Request, h func(http.ResponseWriter, *http.Request) error) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		return &apiError{"method_not_allowed", http.StatusMethodNotAllowed, fmt.Sprintf("%.20s: want GET", r.Method)}
+	}
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return invalid("query %q: %v", clip(r.URL.RawQuery), err)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return h(w, r)
+}
+
+// clip keeps a message short whatever it quotes.
+func clip(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "…"
+	}
+	return s
 }
 
 // toAPIError is the one place that maps errors to answers; what is not known is

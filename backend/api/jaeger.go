@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -54,14 +53,7 @@ type jaegerError struct {
 // jaegerHandle is handle with errors in Jaeger's envelope.
 func (s *server) jaegerHandle(h func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var err error
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			err = &apiError{"method_not_allowed", http.StatusMethodNotAllowed, fmt.Sprintf("%.20s: want GET", r.Method)}
-		} else {
-			w.Header().Set("Cache-Control", "no-store")
-			err = h(w, r)
-		}
+		err := answer(w, r, h)
 		if err == nil {
 			return
 		}

@@ -72,9 +72,12 @@ func filterOf(q url.Values, known ...string) (*store.Filter, error) {
 	return f, nil
 }
 
-// only refuses parameters that are not known.
+// only refuses parameters that are not known or are given twice.
 func only(q url.Values, known ...string) error {
-	for name := range q {
+	for name, values := range q {
+		if len(values) > 1 {
+			return invalid("%s is given %d times", name, len(values))
+		}
 		if err := knownParameter(name, known); err != nil {
 			return err
 		}

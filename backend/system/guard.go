@@ -16,10 +16,14 @@ const GuardCommand = "guard"
 // drain and flush within 5 seconds.
 const StopGrace = 6 * time.Second
 
+// exitSignalled is where the exit statuses of children that a signal ended begin.
+const exitSignalled = 128
+
 // Guard runs argv as a child and waits for it. File descriptor 3 is the
 // lifeline: when it is closed at the other end, for whatever reason, the child
 // is told to stop (SIGTERM), and after grace it is killed with all that it
-// started. It returns the child's exit status.
+// started. It returns the child's exit status, or exitSignalled and the signal's
+// number where one ended it, as a shell does.
 func Guard(argv []string, grace time.Duration) (int, error) {
 	if len(argv) == 0 {
 		return 0, errors.New("guard: no command given")
@@ -63,7 +67,7 @@ func Guard(argv []string, grace time.Duration) (int, error) {
 		if code := exit.ExitCode(); code >= 0 {
 			return code, nil
 		}
-		return 1, nil // ended by a signal
+		return exitSignalled + signalOf(exit), nil
 	}
 	return 0, err
 }

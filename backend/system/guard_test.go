@@ -5,6 +5,8 @@ package system
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -121,6 +123,40 @@ func TestChildThatEndsLeavesNothing(t *testing.T) {
 	waitFor(t, "the grandchild's end", func() bool { return !alive(grandchild) })
 	if err := p.ended(); err == nil || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestChildEndedByASignalIsSaid(t *testing.T) {
+	p, _ := start(t, `kill -9 $$`)
+	<-p.exited
+	if err := p.ended(); err == nil || !strings.Contains(err.Error(), "signal 9") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// What set-up runs ends with the system too.
+func TestSetUpCommandEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := setup{Checkout(t.TempDir()), os.Args[0], t.Logf}
+	done := make(chan error, 1)
+	pidFile := s.path("pid")
+	go func() { done <- s.command(ctx, "bash", "-c", "echo $$ >"+pidFile+"; sleep 1000 & wait") }()
+	var pid int
+	waitFor(t, "the command", func() bool {
+		b, _ := os.ReadFile(pidFile)
+		_, err := fmt.Sscan(string(b), &pid)
+		return err == nil
+	})
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	waitFor(t, "its end", func() bool { return !alive(pid) })
+	if err := s.command(t.Context(), "bash", "-c", "echo the reason; exit 2"); err == nil || !strings.Contains(err.Error(), "the reason") {
+		t.Errorf("error %v", err)
+	}
+	if err := s.command(t.Context(), "no-such-program-here"); err == nil {
+		t.Error("no error")
 	}
 }
 

@@ -1,6 +1,7 @@
 package system
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,50 +22,56 @@ const (
 	mockSeed        = 1
 )
 
-// setup makes what the services need and is not there yet. It tells say before
-// each step that can take a while, and shows the tools' own output when one
-// fails.
-func (c Checkout) setup(ctx context.Context, say func(format string, args ...any)) error {
-	if err := c.setupMocks(ctx, say); err != nil {
-		return err
-	}
-	if err := c.setupPython(ctx, say); err != nil {
-		return err
-	}
-	return c.setupArticles(ctx, say)
+// setup makes what the services need and is not there yet. Its say is told
+// before each step that can take a while; the tools' own output is shown when
+// one fails.
+type setup struct {
+	Checkout
+	self string // the guard program
+	say  func(format string, args ...any)
 }
 
-func (c Checkout) setupMocks(ctx context.Context, say func(string, ...any)) error {
-	articles, suggestions := isFile(c.ArticlesFile()), isFile(c.SuggestionsFile())
+func (s setup) run(ctx context.Context) error {
+	if err := s.mocks(ctx); err != nil {
+		return err
+	}
+	if err := s.environment(ctx); err != nil {
+		return err
+	}
+	return s.articles(ctx)
+}
+
+func (s setup) mocks(ctx context.Context) error {
+	articles, suggestions := isFile(s.ArticlesFile()), isFile(s.SuggestionsFile())
 	switch {
 	case articles && suggestions:
 		return nil
 	case articles != suggestions:
 		return fmt.Errorf("one of %q and %q is there without the other, and they belong together: make both anew with scripts/generate_mocks %d %d",
-			c.ArticlesFile(), c.SuggestionsFile(), mockArticles, mockSuggestions)
+			s.ArticlesFile(), s.SuggestionsFile(), mockArticles, mockSuggestions)
 	}
-	say("making mock data: %d articles with %d suggestions each", mockArticles, mockSuggestions)
+	s.say("making mock data: %d articles with %d suggestions each", mockArticles, mockSuggestions)
 	return mocks.Write(ctx, mocks.Config{
 		Articles: mockArticles, Suggestions: mockSuggestions, Seed: mockSeed,
-		ArticlesFile: c.ArticlesFile(), SuggestionsFile: c.SuggestionsFile(),
+		ArticlesFile: s.ArticlesFile(), SuggestionsFile: s.SuggestionsFile(),
 	})
 }
 
-// setupArticles builds the binary; the Go tool knows whether there is anything
+// articles builds the binary; the Go tool knows whether there is anything
 // to do.
-func (c Checkout) setupArticles(ctx context.Context, say func(string, ...any)) error {
-	binary := c.articlesBinary()
+func (s setup) articles(ctx context.Context) error {
+	binary := s.articlesBinary()
 	if _, err := exec.LookPath("go"); err != nil {
 		if isFile(binary) {
-			say("no Go on PATH: using %s as it is", binary)
+			s.say("no Go on PATH: using %s as it is", binary)
 			return nil
 		}
 		return errors.New("go is not on PATH, and it is needed to build articles: install Go 1.26 or newer")
 	}
 	if !isFile(binary) {
-		say("building articles")
+		s.say("building articles")
 	}
-	return c.command(ctx, "go", "build", "-o", binary, "./apps/articles")
+	return s.command(ctx, "go", "build", "-o", binary, "./apps/articles")
 }
 
 func (c Checkout) articlesBinary() string { return c.path("bin", "articles") }
@@ -72,34 +79,34 @@ func (c Checkout) articlesBinary() string { return c.path("bin", "articles") }
 // pythons are the names that an interpreter may have, the likeliest to suit first.
 var pythons = []string{"python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"}
 
-// setupPython makes .venv and fills it with what suggestions needs, unless that
+// environment makes .venv and fills it with what suggestions needs, unless that
 // was done before for the same requirements.
-func (c Checkout) setupPython(ctx context.Context, say func(string, ...any)) error {
-	requirements := c.path("apps", "suggestions", "requirements", "requirements.txt")
-	stamp, err := digest(requirements, c.path("tracing", "python", "pyproject.toml"))
+func (s setup) environment(ctx context.Context) error {
+	requirements := s.path("apps", "suggestions", "requirements", "requirements.txt")
+	stamp, err := digest(requirements, s.path("tracing", "python", "pyproject.toml"))
 	if err != nil {
 		return err
 	}
-	stampFile := c.path(".venv", ".throughline-requirements")
-	if done, err := os.ReadFile(stampFile); err == nil && string(done) == stamp && isFile(c.python()) {
+	stampFile := s.path(".venv", ".throughline-requirements")
+	if done, err := os.ReadFile(stampFile); err == nil && string(done) == stamp && isFile(s.python()) {
 		return nil
 	}
-	if !isFile(c.python()) {
+	if !isFile(s.python()) {
 		python, err := findPython(ctx)
 		if err != nil {
 			return err
 		}
-		say("making the Python environment .venv")
-		if err := c.command(ctx, python, "-m", "venv", c.path(".venv")); err != nil {
+		s.say("making the Python environment .venv")
+		if err := s.command(ctx, python, "-m", "venv", s.path(".venv")); err != nil {
 			return fmt.Errorf("%w\nwhere Python comes without its venv module, install that (Debian, Ubuntu: apt-get install python3-venv)", err)
 		}
 	}
-	say("installing what suggestions needs into .venv")
+	s.say("installing what suggestions needs into .venv")
 	pip := []string{"-m", "pip", "install", "--quiet", "--disable-pip-version-check"}
-	if err := c.command(ctx, c.python(), append(pip, "--require-hashes", "-r", requirements)...); err != nil {
+	if err := s.command(ctx, s.python(), append(pip, "--require-hashes", "-r", requirements)...); err != nil {
 		return err
 	}
-	if err := c.command(ctx, c.python(), append(pip, "--no-deps", "--no-build-isolation", "-e", c.path("tracing", "python"))...); err != nil {
+	if err := s.command(ctx, s.python(), append(pip, "--no-deps", "--no-build-isolation", "-e", s.path("tracing", "python"))...); err != nil {
 		return err
 	}
 	return os.WriteFile(stampFile, []byte(stamp), 0o644)
@@ -131,16 +138,27 @@ func findPython(ctx context.Context) (string, error) {
 	return "", errors.New("python 3 is not on PATH, and suggestions needs it: install python3 (3.10 or newer) with its venv module")
 }
 
-// command runs a tool in the checkout; its output is part of the error.
-func (c Checkout) command(ctx context.Context, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = string(c)
-	out, err := cmd.CombinedOutput()
+// command runs a tool in the checkout, guarded, so that it ends with the system;
+// its output is part of the error.
+func (s setup) command(ctx context.Context, name string, args ...string) error {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	cmd, lifeline, err := startGuarded(s.self, string(s.Checkout), nil, append([]string{path}, args...), &out)
+	if err != nil {
+		return err
+	}
+	defer lifeline.Close()
+	stop := context.AfterFunc(ctx, func() { lifeline.Close() })
+	defer stop()
+	err = cmd.Wait()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("running %s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("running %s %s: %w\n%s", filepath.Base(name), strings.Join(args, " "), err, strings.TrimSpace(out.String()))
 	}
 	return nil
 }

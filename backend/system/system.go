@@ -28,6 +28,8 @@ type Config struct {
 	// Environ is what the services' environment starts from; variables that
 	// the system sets itself (HOST, PORT, …) are overridden in it.
 	Environ []string
+	// Version is what the backend says of itself.
+	Version string
 	// Out gets what a person reads: the steps, the table, the log lines.
 	Out io.Writer
 	// Ready, when set, is called once when every part can serve.
@@ -52,7 +54,7 @@ func Run(ctx context.Context, c Config) error {
 	// service flushes at its end still finds the backend.
 	backendCtx, stopBackend := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackend()
-	backend, err := startBackend(backendCtx, c.Ports, out)
+	backend, err := startBackend(backendCtx, c, out)
 	if err != nil {
 		return err
 	}
@@ -62,11 +64,7 @@ func Run(ctx context.Context, c Config) error {
 	}()
 
 	var running []*process
-	defer func() {
-		for _, p := range running {
-			p.stop()
-		}
-	}()
+	defer func() { stopAll(running) }()
 	for _, s := range c.services() {
 		p, err := startProcess(c.Self, s.name, s.dir, s.env, s.argv, out)
 		if err != nil {
@@ -116,9 +114,9 @@ func (c Config) setup(ctx context.Context, out *output) error {
 	}
 	defer lock.Unlock()
 	say := out.prefixed("up")
-	return c.Checkout.setup(ctx, func(format string, args ...any) {
+	return setup{c.Checkout, c.Self, func(format string, args ...any) {
 		fmt.Fprintf(say, format+"\n", args...)
-	})
+	}}.run(ctx)
 }
 
 type backend struct {
@@ -127,16 +125,17 @@ type backend struct {
 }
 
 // startBackend runs the server in this process and returns when it serves.
-func startBackend(ctx context.Context, p Ports, out *output) (*backend, error) {
+func startBackend(ctx context.Context, c Config, out *output) (*backend, error) {
 	b := &backend{ended: make(chan struct{})}
 	ready := make(chan struct{})
 	log := slog.New(slog.NewTextHandler(out.prefixed("throughline"), nil))
 	go func() {
 		defer close(b.ended)
 		b.err = server.Run(ctx, server.Config{
-			Listen:   loopback(p.UI),
-			OTLPGRPC: loopback(p.OTLPGRPC),
-			OTLPHTTP: loopback(p.OTLPHTTP),
+			Listen:   loopback(c.Ports.UI),
+			OTLPGRPC: loopback(c.Ports.OTLPGRPC),
+			OTLPHTTP: loopback(c.Ports.OTLPHTTP),
+			Version:  c.Version,
 			UI:       ui.Handler(),
 			Log:      log,
 		}, func(server.Addresses) { close(ready) })

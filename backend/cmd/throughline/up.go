@@ -57,6 +57,7 @@ TRACING_BACKEND_URL is set, they send their spans there instead.`,
 				Ports:    moved,
 				Self:     self,
 				Environ:  os.Environ(),
+				Version:  version(),
 				Out:      cmd.OutOrStdout(),
 			})
 		},
