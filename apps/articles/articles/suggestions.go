@@ -96,12 +96,19 @@ func readSuggestions(res *http.Response) ([]ArticleID, error) {
 	if len(body) > maxSuggestionsBody {
 		return nil, &invalidResponseError{fmt.Sprintf("response is larger than %d bytes", maxSuggestionsBody)}
 	}
-	var ids []ArticleID
-	if err := json.Unmarshal(body, &ids); err != nil {
+	var list []*ArticleID
+	if err := json.Unmarshal(body, &list); err != nil {
 		return nil, &invalidResponseError{"response is not a JSON list of ids: " + jsonError(err).Error()}
 	}
-	if ids == nil {
+	if list == nil {
 		return nil, &invalidResponseError{"response is null"}
+	}
+	ids := make([]ArticleID, len(list))
+	for i, id := range list {
+		if id == nil {
+			return nil, &invalidResponseError{"response has null in the place of an id"}
+		}
+		ids[i] = *id
 	}
 	return ids, nil
 }

@@ -47,6 +47,7 @@ func TestUpstreamFaults(t *testing.T) {
 		"garbage":       {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "invalid_response"},
 		"object":        {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"a":1}`) }, "invalid_response"},
 		"null":          {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "null") }, "invalid_response"},
+		"nulls":         {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[null, null]") }, "invalid_response"},
 		"numbers":       {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[1,2]") }, "invalid_response"},
 		"trailing":      {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]{}") }, "invalid_response"},
 		"truncated":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `["00`) }, "invalid_response"},

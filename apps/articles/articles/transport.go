@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"github.com/go-kit/kit/endpoint"
 	"github.com/go-kit/kit/transport"
@@ -37,7 +39,7 @@ func NewHandler(endpoints Endpoints, lean bool, logger *slog.Logger) http.Handle
 		"/articles/v1/{$}", "/articles/v1")
 	handle(routeArticle, newServer(endpoints.GetArticle, decodeGetArticle, lean, logger),
 		"/articles/v1/{id}", "/articles/v1/{id}/{$}")
-	return tracing.Middleware(recovered(logger, notFoundAsJSON(mux)))
+	return tracing.Middleware(recovered(logger, onlyRoutes(mux)))
 }
 
 // newServer binds an endpoint to HTTP with a span for the decoder and one for the encoder.
@@ -124,15 +126,28 @@ func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
 	writeError(w, apiError{http.StatusMethodNotAllowed, "method_not_allowed", "only GET and HEAD are allowed"})
 }
 
-// notFoundAsJSON answers what no pattern matches, which the mux would do in plain text.
-func notFoundAsJSON(mux *http.ServeMux) http.Handler {
+// onlyRoutes answers in JSON what no pattern matches, where the mux would do it in plain text, and what it would redirect
+// to a cleaner path: a span of that would be named by a pattern that is no route.
+func onlyRoutes(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern == "" {
+		escaped := r.URL.EscapedPath()
+		_, pattern := mux.Handler(r)
+		// The mux takes a segment %2F for the end of a path, so that it would be the list and not an id of that name.
+		if pattern == "" || escaped != cleanPath(escaped) || strings.HasSuffix(strings.TrimSuffix(strings.ToUpper(escaped), "/"), "/%2F") {
 			writeError(w, apiError{http.StatusNotFound, "not_found", "no such path"})
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// cleanPath is path.Clean that keeps a final slash.
+func cleanPath(p string) string {
+	clean := path.Clean(p)
+	if clean != "/" && strings.HasSuffix(p, "/") {
+		clean += "/"
+	}
+	return clean
 }
 
 // recovered turns a panic into a 500. It is inside the tracing middleware, so that the log line carries the trace and

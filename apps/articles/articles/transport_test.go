@@ -56,6 +56,11 @@ func TestAPI(t *testing.T) {
 		{"/articles/v1/nope", 404, `{"error":{"code":"not_found","message":"article not found"}}`},
 		{"/articles/v1/..%2F..%2Fadmin/", 404, `{"error":{"code":"not_found","message":"article not found"}}`},
 		{"/articles/v1/" + id + "/more", 404, `{"error":{"code":"not_found","message":"no such path"}}`},
+		{"/articles/v1/%2F", 404, `{"error":{"code":"not_found","message":"no such path"}}`},
+		{"/articles/v1/%2f/", 404, `{"error":{"code":"not_found","message":"no such path"}}`},
+		{"/articles/v1/" + id + "%2F", 404, `{"error":{"code":"not_found","message":"article not found"}}`},
+		{"/articles/v1/" + id + "//", 404, `{"error":{"code":"not_found","message":"no such path"}}`},
+		{"/articles//v1/", 404, `{"error":{"code":"not_found","message":"no such path"}}`},
 		{"/", 404, `{"error":{"code":"not_found","message":"no such path"}}`},
 	} {
 		t.Run(c.path, func(t *testing.T) {
