@@ -26,9 +26,6 @@ type backend struct {
 	headers  map[string]string
 }
 
-// String is the endpoint without its headers, fit for logs.
-func (b backend) String() string { return b.endpoint }
-
 // url is the form both OTLP exporters take.
 func (b backend) url() string {
 	if b.protocol != protocolGRPC {

@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"encoding/json"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -124,4 +125,33 @@ func TestBackendListErrors(t *testing.T) {
 	if strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("error shows a secret: %v", err)
 	}
+}
+
+// FuzzParseBackends: any value is read without a panic, to endpoints that are URLs again, or refused without showing a
+// header's value.
+func FuzzParseBackends(f *testing.F) {
+	for _, s := range []string{
+		"", "localhost:4317", "https://otlp.example.com/otlp;bearer=s3cret;x-team=core,tempo", "[::1]:4317",
+		"ftp://x", "http://u:p@h", "a;b", "h:1;x=%zz", "http://h:4318/v1/traces?x",
+	} {
+		f.Add(s, "")
+		f.Add(s, "http/protobuf")
+	}
+	f.Fuzz(func(t *testing.T, value, protocol string) {
+		backends, err := parseBackends(value, protocol)
+		if err != nil && len(backends) > 0 {
+			t.Fatalf("both %v and %v", backends, err)
+		}
+		for _, b := range backends {
+			u, err := url.Parse(b.url())
+			if err != nil || u.Host == "" || u.User != nil || (u.Scheme == "http") != b.insecure {
+				t.Fatalf("%q gives %q: %v", value, b.url(), err)
+			}
+			for name, header := range b.headers {
+				if !validHeaderName(name) || strings.ContainsAny(header, "\r\n\x00") {
+					t.Fatalf("%q gives header %q: %q", value, name, header)
+				}
+			}
+		}
+	})
 }

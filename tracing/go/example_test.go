@@ -61,8 +61,8 @@ func ExampleNew() {
 	defer p.Shutdown(ctx)
 	_, span := p.TracerProvider().Tracer("example").Start(ctx, "work")
 	span.End()
-	fmt.Println(p.ForceFlush(ctx), p.Propagator().Fields()[0])
-	// Output: <nil> traceparent
+	fmt.Println(span.SpanContext().IsSampled(), p.ForceFlush(ctx), len(p.Propagator().Fields()))
+	// Output: true <nil> 3
 }
 
 func ExampleValidate() {

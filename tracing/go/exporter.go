@@ -35,6 +35,9 @@ func destinationsFromEnv(backendURL string) ([]destination, error) {
 		switch name = strings.ToLower(strings.TrimSpace(name)); name {
 		case "", "none":
 		case "otlp":
+			if err := headersFault(); err != nil {
+				errs = append(errs, err)
+			}
 			d, err := otlpDestinations(backendURL)
 			if err != nil {
 				errs = append(errs, err)

@@ -476,3 +476,34 @@ func TestServerResponseController(t *testing.T) {
 	}
 	res.Body.Close()
 }
+
+// TestServerHTTP2: over TLS and HTTP/2 the handler flushes, streams, and the span says so.
+func TestServerHTTP2(t *testing.T) {
+	r := tracingtest.Install(t)
+	srv := httptest.NewUnstartedServer(tracing.Middleware(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = io.WriteString(w, "first ")
+		w.(http.Flusher).Flush()
+		_, _ = w.Write([]byte("second"))
+	})))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	res, err := srv.Client().Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if string(body) != "first second" || err != nil {
+		t.Errorf("%q, %v", body, err)
+	}
+	s := waitSpans(t, r, 1)[0]
+	for key, want := range map[string]string{
+		"url.scheme": "https", "network.protocol.version": "2", "http.response.status_code": "200", "http.response.body.size": "12",
+	} {
+		if got := s.Attribute(key).String(); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+}
