@@ -285,6 +285,16 @@ def test_without_a_provider():
     assert get(wrapped(), "/items/1").status_code == 200
 
 
+def test_a_remote_parent_that_is_current_is_kept(spans):
+    """What a middleware outside has extracted is not extracted again."""
+    token = attach(propagate.extract(REMOTE))
+    try:
+        get(wrapped(), "/items/1", traceparent=f"00-{'c' * 32}-{'d' * 16}-01")
+    finally:
+        detach(token)
+    assert f"{spans.one('GET /items/{n:int}').context.trace_id:032x}" == TRACE
+
+
 def test_websockets_and_lifespan(spans):
     """A websocket is within the caller's trace and no span itself; lifespan is left alone."""
     app = FastAPI(telemetry={"tracing": False})

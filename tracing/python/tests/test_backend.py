@@ -45,6 +45,7 @@ def test_every_fault_is_told():
     [
         ("::1", None, "host"),
         ("[::1", None, "host"),
+        ("[::1:4317", None, "bracket"),
         ("[::g]:1", None, "IPv6"),
         ("a:", None, "port"),
         ("http://a:", None, "port"),

@@ -302,6 +302,16 @@ class FileWrapper:
         self.file.close()
 
 
+class Closeless:
+    """What has no close of its own gets one."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __iter__(self):
+        return iter(self.file.read, b"")
+
+
 class Sealed(FileWrapper):
     __slots__ = ("file", "closed")
     close = property(lambda self: lambda: None)
@@ -328,6 +338,10 @@ def test_a_file_keeps_the_servers_wrapper(spans, app):
     body = app.wsgi_app(environ("/raw", **{"wsgi.file_wrapper": Sealed}), lambda *_: None)
     assert isinstance(body, Sealed)
     assert spans.names == ["GET /raw"] * 2
+    body = app.wsgi_app(environ("/raw", **{"wsgi.file_wrapper": Closeless}), lambda *_: None)
+    assert isinstance(body, Closeless)
+    body.close()
+    assert spans.names == ["GET /raw"] * 3
     assert app.test_client().get("/file").data == b"data"
     assert spans.names[-1] == "GET /file"
 
@@ -495,9 +509,17 @@ def test_a_second_call_changes_nothing(spans, app):
     assert spans.names == ["inner", "GET /articles/<article_id>"]
 
 
-def test_async_views(spans, app):
-    pytest.importorskip("asgiref")
+def test_hooks_outside_of_our_wsgi_application(spans, app):
+    """A request context that somebody pushes by hand is served, and is no request of a client."""
+    with app.test_request_context("/articles/1"):
+        assert app.full_dispatch_request().data == b"1"
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    with app.test_request_context("/fail"):
+        assert app.handle_exception(KeyError()).status_code == 500
+    assert spans.names == ["inner"]
 
+
+def test_async_views(spans, app):
     @app.get("/async")
     @Trace(name="view")
     async def view():

@@ -174,6 +174,38 @@ def test_a_fork_while_an_export_hangs(backend):
     assert names(backend) == ["child", "parent"]
 
 
+def test_a_fork_goes_on_when_tracing_fails_around_it(backend):
+    """An error in what is done around a fork is logged, and the fork and its spans are whole."""
+    done = run_python(
+        SET_UP
+        + """
+provider._queues[0].before_fork = lambda: 1 / 0
+pid = os.fork()
+if pid == 0:
+    child()
+    sys.exit(0)
+os.waitpid(pid, 0)
+""",
+        **backend.environ,
+    )
+    assert "ZeroDivisionError" in done.stderr
+    assert names(backend) == ["child"]
+
+
+def test_a_process_without_a_provider_is_left_alone():
+    run_python(
+        """
+        import os
+        import throughline_tracing._provider
+        original = os._exit
+        pid = os.fork()
+        if pid == 0:
+            original(0 if os._exit is original else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+        """
+    )
+
+
 def test_os_exit_is_itself_where_nothing_forked(backend):
     """Only a forked child has another `os._exit`; its status is kept there."""
     run_python(

@@ -37,6 +37,7 @@ _processors: weakref.WeakSet[BatchProcessor] = weakref.WeakSet()
 
 # A fork waits this long for an export that is under way to be abandoned.
 _FORK_WAIT: Final = 2.0
+_FORK_STEP: Final = 0.05
 # After the timeout of a shutdown, an export that is cut short gets this long to say why.
 _LAST_WORDS: Final = 0.1
 _STOP: Final = object()
@@ -214,9 +215,10 @@ class BatchProcessor(SpanProcessor):
     def _export(self, batch: list[ReadableSpan]) -> bool:
         with capture() as said:
             try:
-                if self._exporter is None:
-                    self._exporter = self._make_exporter()
-                if self._exporter.export(batch) is SpanExportResult.SUCCESS:
+                exporter = self._exporter
+                if exporter is None:
+                    exporter = self._exporter = self._make_exporter()
+                if exporter.export(batch) is SpanExportResult.SUCCESS:
                     return True
                 reason = said.reason or "the exporter gave no reason"
             except Exception as error:
@@ -230,12 +232,13 @@ class BatchProcessor(SpanProcessor):
         if not self._quiet_fork or self._thread is None:
             return
         self._forking = True
-        if not self._idle.is_set():
-            exporter = self._exporter
+        deadline = time.monotonic() + _FORK_WAIT
+        while not self._idle.is_set() and time.monotonic() < deadline:
+            # It may be made only now, and again be in a call.
+            exporter, self._exporter = self._exporter, None
             if exporter is not None:
                 exporter.shutdown()
-                self._exporter = None
-            self._idle.wait(_FORK_WAIT)
+            self._idle.wait(_FORK_STEP)
 
     def after_fork_in_parent(self) -> None:
         """Let the background thread go on."""
@@ -272,7 +275,7 @@ def _for_each(method: str) -> Callable[[], None]:
     return call
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch  (not on Windows)
     os.register_at_fork(
         before=_for_each("before_fork"),
         after_in_parent=_for_each("after_fork_in_parent"),

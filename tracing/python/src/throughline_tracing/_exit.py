@@ -77,5 +77,5 @@ def _after_fork_in_child() -> None:
         os._exit = _flush_and_exit
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch  (not on Windows)
     os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Final
 
 from throughline_tracing._propagators import get_global_propagator
@@ -52,8 +51,6 @@ def instrument_clients() -> list[str]:
         try:
             instrumentation = import_module(f"opentelemetry.instrumentation.{client}")
         except ImportError:
-            continue
-        if find_spec(client) is None:
             continue
         instrumentor = getattr(instrumentation, name)()
         if not instrumentor.is_instrumented_by_opentelemetry:

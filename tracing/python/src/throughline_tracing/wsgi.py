@@ -131,11 +131,11 @@ class Request:
             self._returned()
             self.end()
             raise
-        self._returned()
+        context = self._returned()
         if not self.streamed:
             self.end()
             return body
-        return self._follow(body)
+        return self._follow(body, context)
 
     def end(self) -> None:
         """End the span; only the first call counts."""
@@ -143,10 +143,12 @@ class Request:
         if span is not None:
             end_request(span, self.status, self.error)
 
-    def _returned(self) -> None:
+    def _returned(self) -> Context:
         if self.context is None:
             self.start(None)
         self._leave()
+        assert self.context is not None
+        return self.context
 
     def _start_span(self, route: str | None, parent: Context) -> Span | None:
         scope = self._scope
@@ -163,7 +165,7 @@ class Request:
             self._start_time,
         )
 
-    def _follow(self, body: Iterable[bytes]) -> Iterable[bytes]:
+    def _follow(self, body: Iterable[bytes], context: Context) -> Iterable[bytes]:
         wrapper = self._environ.get("wsgi.file_wrapper")
         if isinstance(wrapper, type) and isinstance(body, wrapper):
             # Servers send a file faster when they are handed the very object they made.
@@ -181,7 +183,7 @@ class Request:
             except AttributeError:
                 self.end()
             return body
-        return _Body(body, self)
+        return _Body(body, self, context)
 
     def _parent(self, current: Context) -> Context:
         span_context = get_current_span(current).get_span_context()
@@ -202,9 +204,10 @@ class Request:
 class _Body:
     """A response body that is produced in the context of its request."""
 
-    def __init__(self, body: Iterable[bytes], request: Request) -> None:
+    def __init__(self, body: Iterable[bytes], request: Request, context: Context) -> None:
         self._body = body
         self._request = request
+        self._context = context
         self._chunks: Iterator[bytes] | None = None
         self._closed = False
 
@@ -213,7 +216,7 @@ class _Body:
 
     def __next__(self) -> bytes:
         request = self._request
-        token = attach(request.context) if request.context is not None else None
+        token = attach(self._context)
         try:
             if self._chunks is None:
                 self._chunks = iter(self._body)
@@ -226,8 +229,7 @@ class _Body:
             request.end()
             raise
         finally:
-            if token is not None:
-                detach(token)
+            detach(token)
 
     def close(self) -> None:
         if self._closed:
@@ -235,7 +237,7 @@ class _Body:
         self._closed = True
         request = self._request
         close = getattr(self._body, "close", None)
-        token = attach(request.context) if request.context is not None else None
+        token = attach(self._context)
         try:
             if close is not None:
                 close()
@@ -243,8 +245,7 @@ class _Body:
             request.error = error
             raise
         finally:
-            if token is not None:
-                detach(token)
+            detach(token)
             request.end()
 
     def __del__(self) -> None:
