@@ -101,3 +101,11 @@ func callsBegin(ctx context.Context, r *http.Request) {
 	begin(ctx, "fine")
 	begin(ctx, r.URL.Path) // want `built from r.URL.Path`
 }
+
+func get(ctx context.Context, id string) {
+	tracer.Start(ctx, "get "+id) // want `built from id`
+}
+
+func callsGet(ctx context.Context, articleID string) {
+	get(ctx, articleID) // reported where the name is built
+}
