@@ -35,8 +35,13 @@ func main() {
 // run serves until ctx ends. Logs go to stdout, as JSON.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	cfg, err := articles.ParseConfig(args, getenv, stderr)
-	if err != nil {
+	if errors.Is(err, articles.ErrUsage) || errors.Is(err, flag.ErrHelp) {
 		return err
+	}
+	if err != nil {
+		// A fault of the data is said together with those of the settings.
+		_, dataErr := articles.Load(cfg.DataSource)
+		return errors.Join(err, dataErr)
 	}
 	logger := slog.New(articles.NewLogHandler(stdout, cfg.LogLevel))
 	return articles.Run(ctx, cfg, logger, nil)

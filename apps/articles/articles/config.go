@@ -145,6 +145,7 @@ func ParseConfig(args []string, getenv func(string) string, output io.Writer) (C
 			}
 		}
 	}
+	errs = append(errs, tracing.CheckEnvironment())
 	return c, errors.Join(errs...)
 }
 
