@@ -48,6 +48,8 @@ def register(app: Flask) -> None:
     """Add the routes, the error answers and the log line of each request to `app`."""
     # One rule with and without a final slash, and so one span name.
     app.url_map.strict_slashes = False
+    # A segment that is a slash (%2F) is an unknown id, not a redirect to the whole list.
+    app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.add_url_rule("/suggestions/v1", "index", index)
     app.add_url_rule("/suggestions/v1/<article_id>", "get_by_article_id", get_by_article_id)

@@ -83,6 +83,8 @@ def test_answers_and_traces(start, receiver):
             "GET /suggestions/v1/<article_id>",
         ),
         ("/suggestions/v1/a/b", "GET", 404, "not_found", "GET"),
+        ("/suggestions/v1/%2F", "GET", 404, "not_found", "GET"),
+        ("/suggestions//v1", "GET", 404, "not_found", "GET"),
         ("/wp-login.php?x=1", "GET", 404, "not_found", "GET"),
         ("/suggestions/v1", "DELETE", 405, "method_not_allowed", "DELETE"),
     ],

@@ -158,3 +158,20 @@ def test_what_does_not_go_together(environ, error):
 def test_disabled_asks_for_nothing_else():
     settings = read(OTEL_SDK_DISABLED=" True ", **WRONG)
     assert settings.disabled
+
+
+@pytest.mark.parametrize("value", ["Bearer s3cret", "a=b,s3cret", "bad name=s3cret", "=s3cret"])
+def test_faulty_headers_are_refused_without_their_value(
+    value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A header variable usually holds a token, so it is neither told nor logged."""
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.read(environ={"OTEL_EXPORTER_OTLP_HEADERS": value})
+    assert "OTEL_EXPORTER_OTLP_HEADERS" in str(caught.value)
+    assert "s3cret" not in str(caught.value) + caplog.text
+
+
+def test_headers_are_decoded() -> None:
+    """Percent-encoding is undone, names are lower-cased, empty entries are skipped."""
+    settings = Settings.read(environ={"OTEL_EXPORTER_OTLP_HEADERS": " X-A = b%20c ,, d=e=f"})
+    assert settings.backends[0].headers == {"x-a": "b c", "d": "e=f"}

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from opentelemetry.util.re import parse_env_headers
+from urllib.parse import unquote
 
 from throughline_tracing._backend import (
     GRPC,
@@ -46,6 +46,8 @@ _SAMPLERS: Final = (
 )
 _EXPORTERS: Final = ("otlp", "console", "none")
 _COMPRESSIONS: Final = ("none", "gzip", "deflate")
+# A token of RFC 9110, in lower case.
+_HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,19 @@ class _Reader:
             return None
 
     def headers(self) -> dict[str, str]:
-        return dict(parse_env_headers(self.text(self.signal("HEADERS")), liberal=True))
+        """Read the headers; a fault is told without their values, which may be secrets."""
+        name = self.signal("HEADERS")
+        found: dict[str, str] = {}
+        for pair in filter(None, map(str.strip, self.text(name).split(","))):
+            key, equals, value = pair.partition("=")
+            key = unquote(key).strip().lower()
+            if not equals or not _HEADER_NAME.fullmatch(key):
+                self.faults.append(
+                    f"{name}: want name=value, separated by commas and percent-encoded"
+                )
+                break
+            found[key] = unquote(value).strip()
+        return found
 
     def backends(self, given: str | Iterable[str | Backend] | None) -> list[Backend]:
         protocol = self.protocol()
