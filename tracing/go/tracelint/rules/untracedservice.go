@@ -224,9 +224,11 @@ func (s *services) coverage(obj *types.TypeName) *coverageFact {
 			if body != nil && !callsAnything(body.Body) {
 				continue
 			}
-			if body != nil && s.spans[fn.Origin()] {
+			switch traced, known := s.traced(fn, body); {
+			case !known:
+			case traced:
 				c.Traced = append(c.Traced, m.Name())
-			} else {
+			default:
 				c.Missing = append(c.Missing, m.Name())
 			}
 		}
@@ -235,6 +237,21 @@ func (s *services) coverage(obj *types.TypeName) *coverageFact {
 		}
 	}
 	return best
+}
+
+// traced reports whether the method starts a span, and whether that is known: of
+// a method that is promoted from a type of another package, by that type's fact.
+func (s *services) traced(fn *types.Func, body *ast.FuncDecl) (traced, known bool) {
+	if body != nil || types.IsInterface(receiver(fn)) {
+		return body != nil && s.spans[fn.Origin()], true
+	}
+	if obj := typeObject(receiver(fn)); obj != nil && obj.Pkg() != s.pass.Pkg {
+		if c := s.of(obj.Type()); c != nil {
+			return slices.Contains(c.Traced, fn.Name()),
+				slices.Contains(c.Traced, fn.Name()) || slices.Contains(c.Missing, fn.Name())
+		}
+	}
+	return false, false
 }
 
 // interfaces lists the exported interfaces of this package and of those it imports.

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
 )
 
 var tracer = otel.Tracer("example.com/shop/untracedservice/articles")
@@ -92,3 +93,29 @@ func NewMemory() Store { return &memory{} } // want NewMemory:"Store: 0 of 2"
 
 func (m *memory) Load(ctx context.Context, id string) (string, error) { return m.get(id), nil }
 func (m *memory) Save(ctx context.Context, id, text string) error     { m.get(id); return nil }
+
+type NoteService interface {
+	Read(ctx context.Context) error
+	Write(ctx context.Context) error
+}
+
+// Notes starts its spans itself.
+type Notes struct { // want Notes:"NoteService: 2 of 2 methods instrumented"
+	run func(context.Context) error
+}
+
+func (n *Notes) Read(ctx context.Context) error {
+	ctx, span := Begin(ctx, "read")
+	defer span.End()
+	return n.run(ctx)
+}
+
+func (n *Notes) Write(ctx context.Context) error {
+	ctx, span := Begin(ctx, "write")
+	defer span.End()
+	return n.run(ctx)
+}
+
+func Begin(ctx context.Context, name string) (context.Context, trace.Span) {
+	return tracer.Start(ctx, name)
+}

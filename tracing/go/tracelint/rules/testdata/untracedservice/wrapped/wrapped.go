@@ -10,3 +10,20 @@ import (
 func Run(ctx context.Context, serve func(articles.Service) error) error {
 	return serve(articles.TraceService(articles.NewService(articles.NewMemory())))
 }
+
+// All has the methods of a traced type of another package, and one of its own.
+type All struct { // want All:"AllService: 3 of 3 methods instrumented"
+	*articles.Notes
+}
+
+type AllService interface {
+	Read(ctx context.Context) error
+	Write(ctx context.Context) error
+	Sync(ctx context.Context) error
+}
+
+func (a *All) Sync(ctx context.Context) error {
+	ctx, end := articles.Begin(ctx, "sync")
+	defer end.End()
+	return a.Read(ctx)
+}
