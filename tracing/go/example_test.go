@@ -70,6 +70,14 @@ func ExampleValidate() {
 	// Output: reading TRACING_BACKEND_URL: backend "ftp://example.com": scheme "ftp" is not http or https
 }
 
+func ExampleCheckEnvironment() {
+	os.Setenv("OTEL_TRACES_SAMPLER", "sometimes")
+	defer os.Unsetenv("OTEL_TRACES_SAMPLER")
+	err := tracing.CheckEnvironment()
+	fmt.Println(strings.Contains(err.Error(), `OTEL_TRACES_SAMPLER "sometimes"`))
+	// Output: true
+}
+
 func ExampleProvider_Stats() {
 	backend := httptest.NewServer(http.HandlerFunc(ok))
 	defer backend.Close()

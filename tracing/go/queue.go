@@ -98,11 +98,13 @@ func (q *queue) Shutdown(ctx context.Context) error {
 	if n := q.held.Swap(0); n > 0 {
 		q.dropped.Add(uint64(n))
 	}
-	if lost := q.dropped.Load() + q.failed.Load() - before; lost > 0 {
+	total := q.dropped.Load() + q.failed.Load()
+	if lost := total - before; lost > 0 {
+		lostErr := fmt.Errorf("shutting down the exporter to backend %q: %d spans lost, %d since the start", q.name, lost, total)
 		if cause := errors.Join(err, q.report.lastError()); cause != nil {
-			return fmt.Errorf("shutting down the exporter to backend %q: %d spans lost: %w", q.name, lost, cause)
+			return fmt.Errorf("%w: %w", lostErr, cause)
 		}
-		return fmt.Errorf("shutting down the exporter to backend %q: %d spans lost", q.name, lost)
+		return lostErr
 	}
 	return err
 }

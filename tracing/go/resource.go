@@ -10,7 +10,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// newResource describes the process: service, host, process, runtime and SDK. Command-line arguments are left out
+// newResource describes the process: service, host, container, process, runtime and SDK. Command-line arguments are left out
 // because they may hold secrets. OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME come last, so they win.
 func newResource(ctx context.Context, cfg Config, logger *slog.Logger) *resource.Resource {
 	var attrs []attribute.KeyValue
@@ -31,6 +31,7 @@ func newResource(ctx context.Context, cfg Config, logger *slog.Logger) *resource
 		resource.WithTelemetrySDK(),
 		resource.WithHost(),
 		resource.WithOSType(),
+		resource.WithContainerID(), // where there is one
 		resource.WithProcessPID(),
 		resource.WithProcessExecutableName(),
 		resource.WithProcessRuntimeName(),
