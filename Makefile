@@ -48,6 +48,8 @@ check-go: $(GO_TOOLS)
 	@unformatted=$$($(TOOLS)/gofumpt -l apps backend tracing tools); \
 	  if [ -n "$$unformatted" ]; then echo "not gofumpt-formatted (make fmt):" $$unformatted >&2; exit 1; fi
 	@for m in $(MODULES); do (cd $$m && go vet -tags e2e ./... && $(TOOLS)/staticcheck -tags e2e ./...); done
+	cd tracing/go/tracelint && go build -o $(TOOLS)/tracelint .
+	@for m in apps/articles tracing/go; do (cd $$m && $(TOOLS)/tracelint ./...); done
 	TRACEGEN_CHECK=1 go generate -run tracegen ./apps/articles/...
 	@for m in $(APART); do (cd $$m && GOWORK=off go vet ./... && GOWORK=off $(TOOLS)/staticcheck ./...); done
 	cd tools && GOWORK=off go vet ./... && GOWORK=off go test ./...
@@ -76,9 +78,11 @@ $(DEV_STAMP): requirements/dev.txt tracing/python/pyproject.toml
 check-python: $(DEV_STAMP)
 	.venv/bin/ruff format --check tracing/python apps/suggestions
 	.venv/bin/ruff check tracing/python apps/suggestions
-	cd tracing/python && $(VENV_PYTHON) -m mypy
+	cd tracing/python && $(VENV_PYTHON) -m mypy && $(VENV_PYTHON) -m pyright --pythonpath $(VENV_PYTHON)
 	cd tracing/python && $(VENV_PYTHON) -m pytest -q
 	cd apps/suggestions && $(VENV_PYTHON) -m mypy && $(VENV_PYTHON) -m pytest -q
+	cd apps/suggestions && $(VENV_PYTHON) -m throughline_tracing.check suggestions \
+	  --ignore 'suggestions.config.*' --ignore 'suggestions.server.*' --ignore 'suggestions.views.*'
 
 # UI
 
