@@ -69,9 +69,11 @@ def names(receiver):
 def test_p28_gunicorn(tmp_path, backend, options, in_master):
     """P28: N requests give N server spans and N view spans, over workers that come and go."""
     (tmp_path / "traced_app.py").write_text(APP)
+    # A worker that is told to stop in its first instant does not hear it; gunicorn then waits this long.
+    patience = ["--graceful-timeout", "5"]
     command = [sys.executable, "-m", "gunicorn", "traced_app:app", "-w", "2", "-b", "127.0.0.1:0"]
     process = subprocess.Popen(
-        [*command, "--threads", "2", "--no-control-socket", *options],
+        [*command, "--threads", "2", "--no-control-socket", *patience, *options],
         cwd=tmp_path,
         env=environment(**backend.environ, SPAN_IN_MASTER=in_master),
         stderr=subprocess.PIPE,
