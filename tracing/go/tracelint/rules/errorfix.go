@@ -16,7 +16,7 @@ const codesPath = otelPath + "/codes"
 // not, nothing is suggested, because half a repair hides the other half.
 func (e *errorPaths) fix(returns []*ast.ReturnStmt) []analysis.SuggestedFix {
 	info := e.pass.TypesInfo
-	if !isNamed(e.d.span.Type(), tracePath, "Span") || e.someSet() {
+	if !isNamed(e.d.span.Type(), tracePath, "Span") || !e.f.endsDeferred(info, e.d.span) || e.someSet() {
 		return nil
 	}
 	codes, imports, ok := e.importCodes()

@@ -130,7 +130,6 @@ type errorPaths struct {
 	f     *function
 	d     *derivation
 	index int // of the error result
-	total int
 	unset map[*ast.ReturnStmt]bool
 	seen  map[string]bool
 	gaveU bool
@@ -186,7 +185,11 @@ func (e *errorPaths) walk(b *cfg.Block, i int, errs errorsKnown) {
 	e.seen[key] = true
 	for ; i < len(b.Nodes); i++ {
 		n := b.Nodes[i]
-		if contains(n, e.d.stmt) || e.sets(n) || ends(info, n, e.d.span) || assigns(info, n, e.d.span) {
+		if contains(n, e.d.stmt) || e.sets(n) || assigns(info, n, e.d.span) {
+			return
+		}
+		if ends(info, n, e.d.span) {
+			e.ended(b.Nodes[i+1:], errs)
 			return
 		}
 		if r, ok := n.(*ast.ReturnStmt); ok {
@@ -209,6 +212,20 @@ func (e *errorPaths) walk(b *cfg.Block, i int, errs errorsKnown) {
 	}
 	for _, s := range b.Succs {
 		e.walk(s, 0, errs)
+	}
+}
+
+// ended looks at what follows the end of the span in its block: an error that
+// was known before it, and is returned at once, happened within the span.
+func (e *errorPaths) ended(rest []ast.Node, errs errorsKnown) {
+	failed := false
+	for _, null := range errs {
+		failed = failed || !null
+	}
+	for _, n := range rest {
+		if r, ok := n.(*ast.ReturnStmt); ok && failed && e.returnsError(r, errs) {
+			e.unset[r] = true
+		}
 	}
 }
 

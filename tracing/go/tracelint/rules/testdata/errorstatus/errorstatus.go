@@ -242,6 +242,17 @@ func outcome(ctx context.Context, texts map[string]string, id string) (string, e
 	}
 }
 
+// No fix: the span has ended before the return.
+func endedInBranch(ctx context.Context, text string) error {
+	ctx, span := tracer.Start(ctx, "ended in branch") // want `span "ended in branch" stays unset when an error is returned`
+	if err := save(ctx, text); err != nil {
+		span.End()
+		return err
+	}
+	span.End()
+	return save(ctx, text)
+}
+
 type operation struct {
 	span trace.Span
 }
