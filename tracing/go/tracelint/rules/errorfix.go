@@ -10,7 +10,8 @@ import (
 
 const codesPath = otelPath + "/codes"
 
-// fix suggests to set the status of OpenTelemetry's span. Where the error result
+// fix suggests to set the status of OpenTelemetry's span that ends by a defer
+// statement, so that no return comes after its end. Where the error result
 // has a name, one deferred function sees every return. Else each return that
 // has its error in a variable is preceded by the two calls; if one of them has
 // not, nothing is suggested, because half a repair hides the other half.
