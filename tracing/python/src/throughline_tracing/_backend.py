@@ -1,9 +1,10 @@
 """Where spans go: what one backend address means.
 
 An address is what people type: ``host:port``, a URL, or several of them with
-commas between. `parse_backends` turns it into `Backend` values, or raises
-`ConfigurationError` naming the part that is wrong. The same cases are kept by
-the Go package (testdata/contracts/backend-urls.json).
+commas between, each with headers of its own behind semicolons. `parse_backends`
+turns it into `Backend` values, or raises `ConfigurationError` naming the part
+that is wrong, never a header's value. The same cases are kept by the Go package
+(testdata/contracts/backend-urls.json and backend-lists.json).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
+from urllib.parse import unquote
 
 from throughline_tracing.exceptions import ConfigurationError
 
@@ -27,6 +29,9 @@ _SCHEME_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _MAX_PORT = 65535
 _SHOWN = 100  # characters of what was given, in an error
 _PARTS = re.compile(r"([^/?#]*)([^?#]*)(.*)", re.DOTALL)
+# A token of RFC 9110, in lower case.
+HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 
 
@@ -73,10 +78,13 @@ class Backend:
 
 
 def parse_backends(value: str | None, protocol: str | None = None) -> list[Backend]:
-    """Read the addresses in `value`, separated by commas.
+    """Read the backends in `value`, separated by commas.
 
     Args:
         value: As ``TRACING_BACKEND_URL`` holds it; None and blanks mean "not set".
+            Headers of one backend follow its address: ``;name=value``,
+            percent-encoded, where ``;bearer=TOKEN`` stands for
+            ``;authorization=Bearer%20TOKEN``.
         protocol: As ``OTEL_EXPORTER_OTLP_PROTOCOL`` holds it.
 
     Returns:
@@ -93,11 +101,17 @@ def parse_backends(value: str | None, protocol: str | None = None) -> list[Backe
     """
     backends: list[Backend] = []
     faults: list[str] = []
-    for address in (value or "").split(","):
-        if not address.strip():
+    for entry in (value or "").split(","):
+        if not entry.strip():
+            continue
+        address, *pairs = entry.split(";")
+        try:
+            headers = _headers(pairs)
+        except ValueError as error:
+            faults.append(f"tracing backend {_shown(address)}: {error}")
             continue
         try:
-            backend = Backend.parse(address, protocol=protocol)
+            backend = Backend.parse(address, protocol=protocol, headers=headers)
         except ConfigurationError as error:
             faults += error.faults
         else:
@@ -106,6 +120,29 @@ def parse_backends(value: str | None, protocol: str | None = None) -> list[Backe
     if faults:
         raise ConfigurationError(faults)
     return backends
+
+
+def _headers(pairs: list[str]) -> dict[str, str]:
+    """Read ``name=value`` pairs; the values are secrets to every message."""
+    headers: dict[str, str] = {}
+    for pair in filter(None, map(str.strip, pairs)):
+        name, equals, encoded = pair.partition("=")
+        name = name.strip().lower()
+        if not equals:
+            if HEADER_NAME.fullmatch(name):
+                raise ValueError(f"header {name!r} has no value")
+            raise ValueError("a header has no value")
+        if not HEADER_NAME.fullmatch(name):
+            raise ValueError("a header's name is not a token")
+        if _BAD_ESCAPE.search(encoded):
+            raise ValueError(f"header {name!r} is not percent-encoded")
+        value = unquote(encoded.strip())
+        if not value.isprintable():
+            raise ValueError(f"header {name!r} has control characters")
+        if name == "bearer":
+            name, value = "authorization", f"Bearer {value}"
+        headers[name] = value
+    return headers
 
 
 def check_protocol(protocol: str) -> Protocol:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from urllib.parse import unquote
 
 from throughline_tracing._backend import (
     GRPC,
+    HEADER_NAME,
     HTTP,
     TRACES_PATH,
     Backend,
@@ -46,8 +46,6 @@ _SAMPLERS: Final = (
 )
 _EXPORTERS: Final = ("otlp", "console", "none")
 _COMPRESSIONS: Final = ("none", "gzip", "deflate")
-# A token of RFC 9110, in lower case.
-_HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 
 
 @dataclass(frozen=True)
@@ -192,7 +190,7 @@ class _Reader:
         for pair in filter(None, map(str.strip, self.text(name).split(","))):
             key, equals, value = pair.partition("=")
             key = unquote(key).strip().lower()
-            if not equals or not _HEADER_NAME.fullmatch(key):
+            if not equals or not HEADER_NAME.fullmatch(key):
                 self.faults.append(
                     f"{name}: want name=value, separated by commas and percent-encoded"
                 )
