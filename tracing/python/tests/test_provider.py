@@ -16,8 +16,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from processes import run_python
 from receiver import Receiver
-from throughline_tracing import OTLPProvider, suppress
-from throughline_tracing._backend import Backend
+from throughline_tracing import Backend, OTLPProvider, suppress
 from throughline_tracing.exceptions import ConfigurationError
 
 

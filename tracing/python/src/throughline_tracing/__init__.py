@@ -13,9 +13,11 @@ from throughline_tracing._trace import Trace
 from throughline_tracing._version import __version__
 
 if TYPE_CHECKING:
+    from throughline_tracing._backend import Backend
     from throughline_tracing._provider import OTLPProvider, configure
 
 __all__ = [
+    "Backend",
     "OTLPProvider",
     "Trace",
     "TracedExecutor",
@@ -29,6 +31,7 @@ __all__ = [
 
 # Names that need the SDK, and the module each comes from.
 _LAZY = {
+    "Backend": "throughline_tracing._backend",
     "OTLPProvider": "throughline_tracing._provider",
     "configure": "throughline_tracing._provider",
 }
