@@ -58,7 +58,7 @@ func (e *errorPaths) fix(returns []*ast.ReturnStmt) []analysis.SuggestedFix {
 // someSet reports whether the function sets the status on some path, in which
 // case its author has a way of doing it that the fix should not mix with another.
 func (e *errorPaths) someSet() bool {
-	return calls(e.pass.TypesInfo, e.f.body, e.d.span, "SetStatus", "RecordError")
+	return e.sets(e.f.body)
 }
 
 // importCodes returns the name of the imported package codes, and the edit that

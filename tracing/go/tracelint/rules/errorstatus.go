@@ -39,7 +39,7 @@ func runErrorStatus(pass *analysis.Pass) (any, error) {
 			continue
 		}
 		for _, d := range f.derivations(pass.TypesInfo) {
-			if d.start == nil || d.span == nil || f.handedOn(pass.TypesInfo, d.span) {
+			if d.start == nil || d.span == nil || f.handedOn(pass.TypesInfo, k, d.span) {
 				continue
 			}
 			e := &errorPaths{pass: pass, known: k, f: f, d: d, index: index, unset: make(map[*ast.ReturnStmt]bool)}
@@ -73,8 +73,9 @@ func (f *function) namedError() string {
 }
 
 // handedOn reports whether the span leaves the function, so that its status may
-// be set elsewhere: it is an argument, a result, or stored.
-func (f *function) handedOn(info *types.Info, span *types.Var) bool {
+// be set elsewhere: it is an argument, a result, or stored. A helper that is
+// known to set the status keeps it here.
+func (f *function) handedOn(info *types.Info, k *known, span *types.Var) bool {
 	if span.Pos() < f.node.Pos() || span.Pos() >= f.node.End() {
 		return true
 	}
@@ -82,8 +83,9 @@ func (f *function) handedOn(info *types.Info, span *types.Var) bool {
 	ast.Inspect(f.body, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
-			for _, a := range n.Args {
-				if variable(info, a) == span && !derives(calleeFunc(info, n)) {
+			callee := calleeFunc(info, n)
+			for i, a := range n.Args {
+				if variable(info, a) == span && !derives(callee) && !k.setsStatusOf(callee, i) {
 					found = true
 				}
 			}
@@ -243,7 +245,7 @@ func (e *errorPaths) sets(n ast.Node) bool {
 		}
 		f := calleeFunc(info, call)
 		for i, a := range call.Args {
-			if v := variable(info, a); v != nil && v == e.d.ctx && f != nil && e.known.fact(f).StatusOf&bit(f, i) != 0 {
+			if v := variable(info, a); v != nil && (v == e.d.ctx || v == e.d.span) && e.known.setsStatusOf(f, i) {
 				found = true
 			}
 		}

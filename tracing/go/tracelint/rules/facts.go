@@ -65,6 +65,12 @@ func (k *known) fact(f *types.Func) functionFact {
 	return fact
 }
 
+// setsStatusOf reports whether f sets the status of the span that is, or is in,
+// its argument i.
+func (k *known) setsStatusOf(f *types.Func, i int) bool {
+	return f != nil && k.fact(f).StatusOf&bit(f, i) != 0
+}
+
 // bit returns the bit of parameter i in a functionFact; a variadic function's
 // further arguments share the bit of its last parameter.
 func bit(f *types.Func, i int) uint64 {
@@ -305,7 +311,7 @@ func (k *known) setsStatus(body *ast.BlockStmt, v *types.Var) bool {
 			}
 			if f := calleeFunc(info, n); f != nil {
 				for i, a := range n.Args {
-					if s := variable(info, a); s != nil && spans[s] && k.fact(f).StatusOf&bit(f, i) != 0 {
+					if s := variable(info, a); s != nil && spans[s] && k.setsStatusOf(f, i) {
 						found = true
 					}
 				}

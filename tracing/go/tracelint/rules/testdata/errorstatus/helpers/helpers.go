@@ -24,3 +24,9 @@ func Note(ctx context.Context, err error) error {
 	trace.SpanFromContext(ctx).AddEvent(err.Error())
 	return err
 }
+
+// Trace records err on span.
+func Trace(span trace.Span, err error) {
+	span.RecordError(err)
+	span.SetStatus(codes.Error, err.Error())
+}
