@@ -224,7 +224,7 @@ func (s *services) coverage(obj *types.TypeName) *coverageFact {
 			if body != nil && !callsAnything(body.Body) {
 				continue
 			}
-			switch traced, known := s.traced(fn, body); {
+			switch traced, known := s.traced(c, fn, body); {
 			case !known:
 			case traced:
 				c.Traced = append(c.Traced, m.Name())
@@ -240,16 +240,19 @@ func (s *services) coverage(obj *types.TypeName) *coverageFact {
 }
 
 // traced reports whether the method starts a span, and whether that is known: of
-// a method that is promoted from a type of another package, by that type's fact.
-func (s *services) traced(fn *types.Func, body *ast.FuncDecl) (traced, known bool) {
-	if body != nil || types.IsInterface(receiver(fn)) {
-		return body != nil && s.spans[fn.Origin()], true
+// a method that is promoted from a type of another package, by that type's fact;
+// of one that is promoted from an interface, if that is the service itself, which
+// is wrapped.
+func (s *services) traced(c *coverageFact, fn *types.Func, body *ast.FuncDecl) (traced, known bool) {
+	if body != nil {
+		return s.spans[fn.Origin()], true
 	}
-	if obj := typeObject(receiver(fn)); obj != nil && obj.Pkg() != s.pass.Pkg {
-		if c := s.of(obj.Type()); c != nil {
-			return slices.Contains(c.Traced, fn.Name()),
-				slices.Contains(c.Traced, fn.Name()) || slices.Contains(c.Missing, fn.Name())
-		}
+	if types.IsInterface(receiver(fn)) {
+		return false, c.Wrapper
+	}
+	if promoted := s.of(receiver(fn)); promoted != nil {
+		traced = slices.Contains(promoted.Traced, fn.Name())
+		return traced, traced || slices.Contains(promoted.Missing, fn.Name())
 	}
 	return false, false
 }
@@ -339,8 +342,12 @@ func returns(fn *types.Func, t types.Type) bool {
 	return types.AssignableTo(t, r) || types.AssignableTo(types.NewPointer(t), r)
 }
 
-// of returns the coverage of the named type t, of this package or another.
+// of returns the coverage of the named type t, of this package or another, or of
+// the type t points to.
 func (s *services) of(t types.Type) *coverageFact {
+	if p, ok := types.Unalias(t).(*types.Pointer); ok {
+		t = p.Elem()
+	}
 	named, ok := types.Unalias(t).(*types.Named)
 	if !ok {
 		return nil

@@ -27,3 +27,14 @@ func (a *All) Sync(ctx context.Context) error {
 	defer end.End()
 	return a.Read(ctx)
 }
+
+// Both has the methods of whatever note service it is given, which may trace.
+type Both struct { // want Both:"NoteService: 0 of 2 methods instrumented"
+	articles.NoteService
+}
+
+func (b *Both) Sync(ctx context.Context) error {
+	ctx, end := articles.Begin(ctx, "sync")
+	defer end.End()
+	return b.Read(ctx)
+}
