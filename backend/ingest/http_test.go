@@ -362,28 +362,40 @@ func TestInFlight(t *testing.T) {
 	if got := post(); got != 200 {
 		t.Fatalf("at first: %d", got)
 	}
-	body, hold := io.Pipe()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url("/v1/traces"), body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", jsonType)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	held := make(chan error, 1)
-	go func() {
-		resp, err := client.Do(request)
-		if err == nil {
-			resp.Body.Close()
+	// holding begins a request that takes half of the room and does not end.
+	holding := func() (*io.PipeWriter, chan error) {
+		body, hold := io.Pipe()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url("/v1/traces"), body)
+		if err != nil {
+			t.Fatal(err)
 		}
-		held <- err
-	}()
-	// Half of it is read by the server some time after it is written here.
-	if _, err := hold.Write(bytes.Repeat([]byte(" "), 490_000)); err != nil {
-		t.Fatal(err)
+		request.Header.Set("Content-Type", jsonType)
+		held := make(chan error, 1)
+		go func() {
+			resp, err := client.Do(request)
+			if err == nil {
+				resp.Body.Close()
+			}
+			held <- err
+		}()
+		// It is read by the server some time after it is written here.
+		hold.Write(bytes.Repeat([]byte(" "), 490_000))
+		return hold, held
 	}
-	for deadline := time.Now().Add(10 * time.Second); post() != 503; time.Sleep(time.Millisecond) {
+	hold, held := holding()
+	began := time.Now()
+	for deadline := began.Add(20 * time.Second); post() != 503; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("never refused")
+		}
+		// Where one of the small requests was there first, this one was refused;
+		// its answer waits for the body's end.
+		if time.Since(began) > 500*time.Millisecond {
+			hold.CloseWithError(io.ErrUnexpectedEOF)
+			<-held
+			hold, held = holding()
+			began = time.Now()
 		}
 	}
 	hold.CloseWithError(io.ErrUnexpectedEOF)
