@@ -125,7 +125,7 @@ func TestUpStopsWhenAServiceEnds(t *testing.T) {
 	case <-time.After(15 * time.Second):
 		t.Fatal("up goes on without articles")
 	}
-	if code := u.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(u.out.String(), "articles ended by itself") {
+	if code := u.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(u.out.String(), "articles was ended by signal 9") {
 		t.Errorf("exit status %d:\n%s", code, u.out)
 	}
 	u.assertNothingLeft(t)
