@@ -82,23 +82,3 @@ var numbers = []string{
 	"OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT",
 	"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
 }
-
-// headersFault names a headers variable that cannot be read, without its value: the exporters would write that to the
-// log, and it usually holds a token.
-func headersFault() error {
-	var errs []error
-	for _, variable := range []string{"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"} {
-		for pair := range strings.SplitSeq(env(variable), ",") {
-			if strings.TrimSpace(pair) == "" {
-				continue
-			}
-			name, value, found := strings.Cut(pair, "=")
-			_, err := url.PathUnescape(value)
-			if !found || err != nil || !validHeaderName(strings.ToLower(strings.TrimSpace(name))) {
-				errs = append(errs, fmt.Errorf("%s: want name=value, separated by commas and percent-encoded", variable))
-				break
-			}
-		}
-	}
-	return errors.Join(errs...)
-}

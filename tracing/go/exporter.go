@@ -35,7 +35,7 @@ func destinationsFromEnv(backendURL string) ([]destination, error) {
 		switch name = strings.ToLower(strings.TrimSpace(name)); name {
 		case "", "none":
 		case "otlp":
-			if err := headersFault(); err != nil {
+			if _, err := headersFromEnv(); err != nil {
 				errs = append(errs, err)
 			}
 			d, err := otlpDestinations(backendURL)
@@ -87,7 +87,8 @@ func (b backend) open(ctx context.Context) (sdktrace.SpanExporter, error) {
 	headers := b.headers
 	if len(headers) > 0 {
 		// The option replaces what the exporter read from the environment.
-		headers = headersFromEnv()
+		// What cannot be read was refused with the destinations.
+		headers, _ = headersFromEnv()
 		maps.Copy(headers, b.headers)
 	}
 	if b.protocol == protocolGRPC {
@@ -121,8 +122,10 @@ func (b backend) open(ctx context.Context) (sdktrace.SpanExporter, error) {
 }
 
 // headersFromEnv reads OTEL_EXPORTER_OTLP_(TRACES_)HEADERS as the exporters do: name=value pairs separated by commas,
-// percent-encoded.
-func headersFromEnv() map[string]string {
+// percent-encoded. The error names a variable that cannot be read without its value: the exporters would write that to
+// the log, and it usually holds a token.
+func headersFromEnv() (map[string]string, error) {
+	var errs []error
 	headers := make(map[string]string)
 	for _, variable := range []string{"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"} {
 		value := env(variable)
@@ -131,15 +134,20 @@ func headersFromEnv() map[string]string {
 		}
 		clear(headers) // the signal's own variable replaces the general one
 		for pair := range strings.SplitSeq(value, ",") {
+			if strings.TrimSpace(pair) == "" {
+				continue
+			}
 			name, value, found := strings.Cut(pair, "=")
 			name = strings.ToLower(strings.TrimSpace(name))
 			value, err := url.PathUnescape(strings.TrimSpace(value))
-			if found && err == nil && validHeaderName(name) {
-				headers[name] = value
+			if !found || err != nil || !validHeaderName(name) {
+				errs = append(errs, fmt.Errorf("%s: want name=value, separated by commas and percent-encoded", variable))
+				break
 			}
+			headers[name] = value
 		}
 	}
-	return headers
+	return headers, errors.Join(errs...)
 }
 
 // env returns a variable without surrounding space; empty means unset, as the specification asks.
