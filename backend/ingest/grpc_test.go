@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
@@ -106,6 +107,10 @@ func TestGRPCRefusals(t *testing.T) {
 			err := c.call()
 			if s := status.Convert(err); s.Code() != c.code || !strings.Contains(s.Message(), c.want) {
 				t.Errorf("got %v", err)
+			}
+			// The reason may be that of the case before, so the count is waited for too.
+			for deadline := time.Now().Add(5 * time.Second); r.Stats().RejectedRequests == before && time.Now().Before(deadline); {
+				time.Sleep(time.Millisecond)
 			}
 			r.lastRejected(t, "grpc", c.want)
 			if got := r.Stats().RejectedRequests; got != before+1 {
