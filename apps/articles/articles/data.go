@@ -20,7 +20,12 @@ func Load(path string) ([]Article, error) {
 		return nil, fmt.Errorf("opening the data source: %w", err)
 	}
 	defer f.Close()
-	articles, err := readArticles(bufio.NewReaderSize(f, 1<<20))
+	r := bufio.NewReaderSize(f, 1<<20)
+	// Some editors put a byte order mark in front, and suggestions takes it too.
+	if mark, _ := r.Peek(3); string(mark) == "\uFEFF" {
+		_, _ = r.Discard(len(mark))
+	}
+	articles, err := readArticles(r)
 	if err != nil {
 		return nil, fmt.Errorf("reading the data source %q: %w", path, err)
 	}

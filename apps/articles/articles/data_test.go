@@ -18,6 +18,8 @@ func TestLoad(t *testing.T) {
 	}{
 		"good":              {"[" + good(id1) + "," + good(id2) + "]\n", nil},
 		"empty list":        {"[]", nil},
+		"byte order mark":   {"\uFEFF[" + good(id1) + "]", nil},
+		"two marks":         {"\uFEFF\uFEFF[]", []string{"invalid character"}},
 		"unknown field":     {`[{"id":"` + id1 + `","author":"A","title":"T","text":"","more":1}]`, nil},
 		"empty file":        {"", []string{"ends too early"}},
 		"object":            {"{}", []string{"not a JSON array"}},
