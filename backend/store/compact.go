@@ -288,6 +288,8 @@ func (m *merge) order() {
 			f.minTime, f.minReceived = s.foot.minTime, s.foot.minReceived
 		}
 		f.rows += s.foot.rows
+		f.newSpans += s.foot.newSpans
+		f.newTraces += s.foot.newTraces
 		f.events += s.foot.events
 		f.links += s.foot.links
 		f.minTime, f.maxTime = min(f.minTime, s.foot.minTime), max(f.maxTime, s.foot.maxTime)

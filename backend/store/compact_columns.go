@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"slices"
 )
 
@@ -308,29 +309,22 @@ func (m *merge) rollups() {
 			edges[n] = append(edges[n], ref{s, int(i)})
 		}
 	}
+	out := rollupsWriter{foot: &m.foot}
+	m.foot.firstMinute = math.MaxUint64
 	write := func(keys [][]ref, minutes func(*footer) rollupRef) (rollupRef, rollupRef, packedRef) {
-		var mw, hw rollupWriter
-		var counts packer
-		var tallies, hours []tally
+		var tallies []tally
 		for _, refs := range keys {
 			tallies = tallies[:0]
 			for _, k := range refs {
 				r := &rollup{&k.s.source, minutes(k.s.foot)}
-				r.windows(k.key, 0, 1<<47, func(window, _ uint64, buckets []byte) {
-					r.each(buckets, func(bucket uint32, n uint64) { tallies = append(tallies, tally{window<<16 | uint64(bucket), n}) })
+				r.windows(k.key, 0, 1<<47, func(window uint64, buckets []byte) {
+					r.each(buckets, func(bucket uint32, n int64) { tallies = append(tallies, tally{window<<16 | uint64(bucket), n}) })
 				})
 			}
 			tallies = mergeTallies(tallies)
-			count := uint64(0)
-			for _, t := range tallies {
-				count += t.n
-			}
-			counts.push(count)
-			mw.add(tallies)
-			hours = toHours(hours, tallies)
-			hw.add(hours)
+			out.add(tallies)
 		}
-		return mw.finish(m.w), hw.finish(m.w), m.w.packed(&counts)
+		return out.finish(m.w)
 	}
 	f := &m.foot
 	f.oMinutes, f.oHours, f.oCount = write(operations, func(f *footer) rollupRef { return f.oMinutes })

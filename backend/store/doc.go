@@ -20,9 +20,14 @@
 // is stored is still read, and appends are taken again when the disk is well. A
 // file that is damaged is set aside, and the rest is served.
 //
+// Counts, durations and calls between services are answered from rollups, without
+// reading spans, and count every span once, however often it was sent, and every
+// call whose ends are held, in whatever order and segments they arrived. What
+// bounds that (an hour between arrivals, 50,000 spans of a trace, the retention of
+// one part of a trace before another) is in FORMAT.md under Statistics. Quantiles
+// have a relative error of at most 0.79 %.
+//
 // All methods may be called at the same time. Reading holds the locks of appends
 // only to copy the headers of slices. Store does not replicate, and one process
-// owns a directory at a time. Counts of services and operations take a span twice
-// that arrived again after its segment was sealed; calls are counted as edges when
-// parent and child were in the head together.
+// owns a directory at a time.
 package store

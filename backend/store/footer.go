@@ -13,6 +13,10 @@ type footer struct {
 	minReceived         uint64
 	maxReceived         uint64
 
+	// What older segments did not have, when this one was made: see spread.go.
+	newSpans, newTraces     uint64
+	firstMinute, lastMinute uint64 // of the rollups; the first is above the last when they are empty
+
 	// Spans, in the order of their traces. A trace may be there twice.
 	id, start, duration, series, parent packedRef
 	received                            packedRef // of each trace
@@ -163,7 +167,8 @@ func (c *coder) column(r *columnRef) {
 }
 
 func (c *coder) footer(f *footer) {
-	for _, v := range []*uint64{&f.rows, &f.events, &f.links, &f.minTime, &f.maxTime, &f.minReceived, &f.maxReceived, &f.bloom, &f.bloomN} {
+	for _, v := range []*uint64{&f.rows, &f.events, &f.links, &f.minTime, &f.maxTime, &f.minReceived, &f.maxReceived,
+		&f.newSpans, &f.newTraces, &f.firstMinute, &f.lastMinute, &f.bloom, &f.bloomN} {
 		c.u(v)
 	}
 	c.packed(&f.id, &f.start, &f.duration, &f.series, &f.parent, &f.received, &f.orphanRow, &f.orphanID,
@@ -205,7 +210,7 @@ func decodeFooter(b []byte) (*footer, bool) {
 	c.footer(f)
 	traces := f.traceHi.n
 	series := f.sResource.n
-	ok := !c.bad && len(c.in) == 0 && f.rows < 1<<32 &&
+	ok := !c.bad && len(c.in) == 0 && f.rows < 1<<32 && f.newSpans <= f.rows && f.newTraces <= traces &&
 		f.id.n == f.rows && f.start.n == f.rows && f.duration.n == f.rows && f.series.n == f.rows && f.parent.n == f.rows &&
 		f.orphanID.n == f.orphanRow.n && f.received.n == traces &&
 		f.traceLo.n == traces && f.traceRow.n == traces && f.traceStart.n == traces && f.traceEnd.n == traces && f.traceOrder.n == traces &&

@@ -60,8 +60,10 @@ func segmentOf(t testing.TB, spans []span.Span) []byte {
 		t.Fatal(err, r.String())
 	}
 	h.commit(h.n)
+	db := newDB("", Options{}.orDefault())
+	db.head = h
 	f := &memoryFile{}
-	if err := sealHead(h, f); err != nil {
+	if err := sealHead(db.read(), h, f); err != nil {
 		t.Fatal(err)
 	}
 	return f.data
@@ -135,7 +137,7 @@ func readAll(t *testing.T, file []byte) {
 		r.operations(func(string, string, int32, int32, int, uint64) {})
 		w := windowOf(0, 0)
 		for i := range s.foot.oService.n {
-			s.tally(s.foot.oMinutes, s.foot.oHours, int(i), w, func() *Sketch { return &Sketch{} })
+			s.tally(s.foot.oMinutes, s.foot.oHours, int(i), w, func() func(uint32, int64) { return new(Sketch).add })
 		}
 		return nil
 	})

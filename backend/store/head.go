@@ -55,6 +55,7 @@ type head struct {
 
 	duplicates uint64
 	deadRows   int
+	spread     spread
 
 	wals []*wal // the last one is written to; guarded by the DB's lock
 }

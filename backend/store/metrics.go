@@ -63,33 +63,51 @@ func (db *DB) OperationStats(ctx context.Context, start, end uint64, want func(s
 				if want != nil && !want(service) {
 					continue
 				}
-				s.tally(f.oMinutes, f.oHours, int(i), w, func() *Sketch {
-					return get(service, unsafeString(names.at(nam.get(i))), int32(kind.get(i)), int32(status.get(i)))
+				s.tally(f.oMinutes, f.oHours, int(i), w, func() func(uint32, int64) {
+					return get(service, unsafeString(names.at(nam.get(i))), int32(kind.get(i)), int32(status.get(i))).add
 				})
 			}
 		}
-		for _, v := range r.heads {
-			sketches := make([]*Sketch, len(v.series))
-			v.eachLive(func(_ int, row *row) {
-				if !w.has(row.start) {
-					return
-				}
-				k := sketches[row.series]
-				if k == nil {
-					s := &v.series[row.series]
-					service := v.resources[s.resource].ServiceName()
-					if want != nil && !want(service) {
+		for i, v := range r.heads {
+			r.spread(i, func(sp *spread) {
+				sketches := make([]*Sketch, len(v.series))
+				v.eachLive(func(_ int, row *row) {
+					if sp.has(row.trace) || !w.has(row.start/nanosPerMinute) {
 						return
 					}
-					k = get(service, unsafeString(v.names.at(int(s.name))), s.kind, s.status)
-					sketches[row.series] = k
-				}
-				k.add(bucketOf(row.end-row.start), 1)
+					k := sketches[row.series]
+					if k == nil {
+						s := &v.series[row.series]
+						service := v.resources[s.resource].ServiceName()
+						if want != nil && !want(service) {
+							return
+						}
+						k = get(service, unsafeString(v.names.at(int(s.name))), s.kind, s.status)
+						sketches[row.series] = k
+					}
+					k.add(bucketOf(row.end-row.start), 1)
+				})
+				sketches = make([]*Sketch, len(sp.opList))
+				sp.each(false, func(c *change) {
+					if !w.has(c.at >> 16) {
+						return
+					}
+					k := sketches[c.key]
+					if k == nil {
+						o := &sp.opList[c.key]
+						if want != nil && !want(o.service) {
+							return
+						}
+						k = get(o.service, o.name, o.kind, o.status)
+						sketches[c.key] = k
+					}
+					k.add(uint32(c.at&0xffff), int64(c.n))
+				})
 			})
 		}
 		list = make([]OperationStats, 0, len(all))
 		for _, o := range all {
-			if o.Durations.count > 0 {
+			if o.Durations.settle(); o.Durations.count > 0 {
 				list = append(list, *o)
 			}
 		}
@@ -111,14 +129,20 @@ func (db *DB) Edges(ctx context.Context, start, end uint64) (list []Edge, err er
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		all := map[key]*Edge{}
-		get := func(parent, child string) *Edge {
+		all := map[key]*[2]Sketch{} // of all, and of errors
+		get := func(parent, child string, status int32) func(bucket uint32, n int64) {
 			e := all[key{parent, child}]
 			if e == nil {
-				e = &Edge{Parent: strings.Clone(parent), Child: strings.Clone(child)}
-				all[key{e.Parent, e.Child}] = e
+				e = &[2]Sketch{}
+				all[key{strings.Clone(parent), strings.Clone(child)}] = e
 			}
-			return e
+			if span.StatusCode(status) != span.StatusError {
+				return e[0].add
+			}
+			return func(bucket uint32, n int64) {
+				e[0].add(bucket, n)
+				e[1].add(bucket, n)
+			}
 		}
 		w := windowOf(start, end)
 		for _, s := range r.segments {
@@ -132,25 +156,26 @@ func (db *DB) Edges(ctx context.Context, start, end uint64) (list []Edge, err er
 			services := s.table(f.services)
 			parent, child, status := newCursor(s.packed(f.eParent)), newCursor(s.packed(f.eChild)), newCursor(s.packed(f.eStatus))
 			for i := range f.eParent.n {
-				var e *Edge
-				before := uint64(0)
-				s.tally(f.eMinutes, f.eHours, int(i), w, func() *Sketch {
-					e = get(unsafeString(services.at(parent.get(i))), unsafeString(services.at(child.get(i))))
-					before = e.Durations.count
-					return &e.Durations
+				s.tally(f.eMinutes, f.eHours, int(i), w, func() func(uint32, int64) {
+					return get(unsafeString(services.at(parent.get(i))), unsafeString(services.at(child.get(i))), int32(status.get(i)))
 				})
-				if e != nil && span.StatusCode(status.get(i)) == span.StatusError {
-					e.Errors += e.Durations.count - before
-				}
 			}
 		}
-		for _, v := range r.heads {
-			r.headEdges(v, w, get)
+		for i, v := range r.heads {
+			r.spread(i, func(sp *spread) {
+				v.edges(sp, w, get)
+				sp.each(true, func(c *change) {
+					if e := &sp.edgeList[c.key]; w.has(c.at >> 16) {
+						get(e.parent, e.child, e.status)(uint32(c.at&0xffff), int64(c.n))
+					}
+				})
+			})
 		}
 		list = make([]Edge, 0, len(all))
-		for _, e := range all {
-			if e.Durations.count > 0 {
-				list = append(list, *e)
+		for k, e := range all {
+			e[0].settle()
+			if e[1].settle(); e[0].count > 0 {
+				list = append(list, Edge{k.parent, k.child, e[1].Count(), e[0]})
 			}
 		}
 		return nil
@@ -161,31 +186,50 @@ func (db *DB) Edges(ctx context.Context, start, end uint64) (list []Edge, err er
 	return list, err
 }
 
-// headEdges counts the edges of a head from its spans.
-func (r *reading) headEdges(v *headView, w window, get func(parent, child string) *Edge) {
-	type spanKey struct {
-		trace uint32
-		id    [8]byte
+// edges counts the calls of a head whose traces are not spread.
+func (v *headView) edges(sp *spread, w window, get func(parent, child string, status int32) func(uint32, int64)) {
+	type key struct {
+		from, to uint32 // resources
+		status   int32
 	}
-	services := make(map[spanKey]uint32, v.n)
-	v.eachLive(func(i int, row *row) {
-		services[spanKey{row.trace, row.id}] = v.series[row.series].resource
-	})
-	v.eachLive(func(i int, row *row) {
-		if row.parent == ([8]byte{}) || !w.has(row.start) {
-			return
+	all := map[key]func(uint32, int64){}
+	order, from := v.byTrace()
+	var at map[[8]byte]uint32
+	for t := range v.ids {
+		rows := order[from[t]:from[t+1]]
+		if sp.has(uint32(t)) {
+			continue
 		}
-		p, ok := services[spanKey{row.trace, row.parent}]
-		if !ok {
-			return
+		if len(rows) > manyRows {
+			at = make(map[[8]byte]uint32, len(rows))
+			for _, i := range rows {
+				at[v.row(int(i)).id] = i
+			}
 		}
-		s := &v.series[row.series]
-		e := get(v.resources[p].ServiceName(), v.resources[s.resource].ServiceName())
-		e.Durations.add(bucketOf(row.end-row.start), 1)
-		if span.StatusCode(s.status) == span.StatusError {
-			e.Errors++
+		for _, i := range rows {
+			r := v.row(int(i))
+			if r.parent == ([8]byte{}) || !w.has(r.start/nanosPerMinute) {
+				continue
+			}
+			parent, ok := uint32(0), false
+			if len(rows) > manyRows {
+				parent, ok = at[r.parent]
+			} else if k := slices.IndexFunc(rows, func(i uint32) bool { return v.row(int(i)).id == r.parent }); k >= 0 {
+				parent, ok = rows[k], true
+			}
+			if !ok {
+				continue
+			}
+			se := &v.series[r.series]
+			k := key{v.series[v.row(int(parent)).series].resource, se.resource, se.status}
+			f := all[k]
+			if f == nil {
+				f = get(v.resources[k.from].ServiceName(), v.resources[k.to].ServiceName(), k.status)
+				all[k] = f
+			}
+			f(bucketOf(r.end-r.start), 1)
 		}
-	})
+	}
 }
 
 // window is a range of minutes, both ends included, and the whole hours in it.
@@ -208,26 +252,23 @@ func windowOf(start, end uint64) window {
 	return w
 }
 
-func (w *window) has(start uint64) bool {
-	m := start / nanosPerMinute
-	return m >= w.first && m <= w.last
-}
+func (w *window) has(minute uint64) bool { return minute >= w.first && minute <= w.last }
 
-// misses says whether a segment has no span in the window.
+// misses says whether a segment's rollups have nothing in the window.
 func (w *window) misses(f *footer) bool {
-	return f.rows == 0 || f.maxTime/nanosPerMinute < w.first || f.minTime/nanosPerMinute > w.last
+	return f.firstMinute > f.lastMinute || f.lastMinute < w.first || f.firstMinute > w.last
 }
 
-// tally adds to a sketch what a key of the rollups has in a window; sketch is
-// called at most once, and only when there is something.
-func (s *segment) tally(minutes, hours rollupRef, key int, w window, sketch func() *Sketch) {
-	var k *Sketch
-	add := func(r *rollup) func(uint64, uint64, []byte) {
-		return func(_, _ uint64, buckets []byte) {
-			if k == nil {
-				k = sketch()
+// tally gives what a key of the rollups has in a window to the function that to
+// returns; to is called at most once, and only when there is something.
+func (s *segment) tally(minutes, hours rollupRef, key int, w window, to func() func(bucket uint32, n int64)) {
+	var f func(uint32, int64)
+	add := func(r *rollup) func(uint64, []byte) {
+		return func(_ uint64, buckets []byte) {
+			if f == nil {
+				f = to()
 			}
-			r.each(buckets, k.add)
+			r.each(buckets, f)
 		}
 	}
 	m, h := &rollup{&s.source, minutes}, &rollup{&s.source, hours}

@@ -118,12 +118,15 @@ func (l *lite) service() string {
 	return unsafeString(l.segment.table(l.segment.foot.services).at(uint64(t.services[l.series])))
 }
 
-func (l *lite) name() string {
+func (l *lite) name() string { return strings.Clone(l.nameText()) }
+
+// nameText is valid for as long as the reading is.
+func (l *lite) nameText() string {
 	if l.view != nil {
-		return string(l.view.names.at(int(l.view.series[l.series].name)))
+		return unsafeString(l.view.names.at(int(l.view.series[l.series].name)))
 	}
 	t := l.segment.load()
-	return string(l.segment.table(l.segment.foot.names).at(uint64(t.series[l.series].name)))
+	return unsafeString(l.segment.table(l.segment.foot.names).at(uint64(t.series[l.series].name)))
 }
 
 // load reads the whole span.
@@ -143,9 +146,12 @@ type part struct {
 }
 
 // gather finds all spans of a trace.
-func (r *reading) gather(id span.TraceID, p *part) {
+func (r *reading) gather(id span.TraceID, p *part) { r.gatherFrom(id, p, r.segments, r.heads) }
+
+// gatherFrom finds the spans of a trace in some of the reading's sources.
+func (r *reading) gatherFrom(id span.TraceID, p *part, segments []*segment, heads []*headView) {
 	p.spans, p.received, p.duplicates = p.spans[:0], 0, false
-	for _, s := range r.segments {
+	for _, s := range segments {
 		s.find(id, func(trace uint64) {
 			t := s.load()
 			received := s.packed(s.foot.received)
@@ -156,7 +162,7 @@ func (r *reading) gather(id span.TraceID, p *part) {
 			}
 		})
 	}
-	for _, v := range r.heads {
+	for _, v := range heads {
 		v.gather(r.db, id, p)
 	}
 	r.distinct(id, p)
@@ -245,7 +251,7 @@ func (p *part) summary(id span.TraceID) span.Summary {
 	s := span.Summary{TraceID: id, SpanCount: len(p.spans), StartTime: p.spans[0].start, LastReceived: unixNano(int64(p.received))}
 	first := &p.spans[0]
 	var services []span.ServiceCount
-	has := p.ids()
+	find := p.finder()
 	type key struct {
 		segment *segment
 		view    *headView
@@ -260,7 +266,7 @@ func (p *part) summary(id span.TraceID) span.Summary {
 			if !s.HasRoot {
 				s.HasRoot, first = true, l
 			}
-		} else if !has(l.parent) {
+		} else if find(l.parent) < 0 {
 			s.OrphanCount++
 		}
 		k := key{l.segment, l.view, l.series}
@@ -311,20 +317,28 @@ func sortServices(p *part, services []span.ServiceCount) {
 	})
 }
 
-// ids returns a function that says whether a span with an id is there.
-func (p *part) ids() func([8]byte) bool {
+// finder returns a function that says where the span with an id is, -1 when it is
+// not there.
+func (p *part) finder() func([8]byte) int {
 	if len(p.spans) <= manyRows {
-		return func(id [8]byte) bool {
-			return slices.ContainsFunc(p.spans, func(l lite) bool { return l.id == id })
+		return func(id [8]byte) int {
+			for i := range p.spans {
+				if p.spans[i].id == id {
+					return i
+				}
+			}
+			return -1
 		}
 	}
-	all := make(map[[8]byte]struct{}, len(p.spans))
+	all := make(map[[8]byte]int32, len(p.spans))
 	for i := range p.spans {
-		all[p.spans[i].id] = struct{}{}
+		all[p.spans[i].id] = int32(i)
 	}
-	return func(id [8]byte) bool {
-		_, ok := all[id]
-		return ok
+	return func(id [8]byte) int {
+		if i, ok := all[id]; ok {
+			return int(i)
+		}
+		return -1
 	}
 }
 

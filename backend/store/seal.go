@@ -37,11 +37,15 @@ type sealColumn struct {
 	ends  bool     // the slots are of events or links
 }
 
-// sealHead writes the spans of h that are not dead to f.
-func sealHead(h *head, f File) error {
+// sealHead writes the spans of h that are not dead to f; h is the reading's first
+// head, and nobody appends to it any more.
+func sealHead(r *reading, h *head, f File) error {
 	s := &sealing{h: h, v: h.view(h.n), w: newFileWriter(f)}
 	s.plan()
-	s.walk()
+	r.spread(0, func(sp *spread) {
+		s.walk(sp)
+		s.spread(sp)
+	})
 	return s.finish()
 }
 
@@ -98,26 +102,33 @@ type traceRows struct {
 	start    uint64
 }
 
-// walk writes the rows, trace by trace.
-func (s *sealing) walk() {
-	h := s.h
-	order := make([]uint32, h.n)
-	ends := make([]uint32, len(h.traces.ids)+1)
-	s.eachLive(func(i int, r *row) { ends[r.trace+1]++ })
-	for i := 1; i < len(ends); i++ {
-		ends[i] += ends[i-1]
+// byTrace returns the rows that may be read, one trace after the other, and where
+// the rows of each trace begin; its last element is the number of rows.
+func (v *headView) byTrace() (order, from []uint32) {
+	from = make([]uint32, len(v.ids)+1)
+	v.eachLive(func(_ int, r *row) { from[r.trace+1]++ })
+	for i := 1; i < len(from); i++ {
+		from[i] += from[i-1]
 	}
+	order = make([]uint32, from[len(v.ids)])
+	next := slices.Clone(from)
+	v.eachLive(func(i int, r *row) {
+		order[next[r.trace]] = uint32(i)
+		next[r.trace]++
+	})
+	return order, from
+}
+
+// walk writes the rows, trace by trace.
+func (s *sealing) walk(sp *spread) {
+	h := s.h
+	order, ends := s.v.byTrace()
 	traces := make([]traceRows, 0, len(h.traces.ids))
 	for i := range h.traces.ids {
 		if ends[i] < ends[i+1] {
 			traces = append(traces, traceRows{number: uint32(i), from: ends[i], to: ends[i+1]})
 		}
 	}
-	next := slices.Clone(ends)
-	s.eachLive(func(i int, r *row) {
-		order[next[r.trace]] = uint32(i)
-		next[r.trace]++
-	})
 	for i := range traces {
 		t := &traces[i]
 		rows := order[t.from:t.to]
@@ -132,31 +143,37 @@ func (s *sealing) walk() {
 	})
 	for i := range traces {
 		t := &traces[i]
-		s.trace(t, order[t.from:t.to])
+		s.trace(t, order[t.from:t.to], !sp.has(t.number))
 	}
 }
 
-func (s *sealing) eachLive(f func(i int, r *row)) {
-	i := 0
-	dead := s.v.dead
-	for _, c := range s.h.rows {
-		for j := range c {
-			for len(dead) > 0 && i >= dead[0].to {
-				dead = dead[1:]
-			}
-			if len(dead) == 0 || i < dead[0].from {
-				f(i, &c[j])
-			}
-			i++
-		}
+// spread counts what the traces add that older segments have a part of.
+func (s *sealing) spread(sp *spread) {
+	operations := make([]uint32, len(sp.opList))
+	for i, o := range sp.opList {
+		service, _ := s.stats.services.add(o.service)
+		name, _ := s.stats.names.add(o.name)
+		operations[i] = s.stats.operation(operation{service, name, o.kind, o.status})
 	}
+	edges := make([]uint32, len(sp.edgeList))
+	for i, e := range sp.edgeList {
+		parent, _ := s.stats.services.add(e.parent)
+		child, _ := s.stats.services.add(e.child)
+		edges[i] = s.stats.edge(link{parent, child, e.status})
+	}
+	sp.each(false, func(c *change) { s.stats.opTally.add(operations[c.key], c.at, c.n) })
+	sp.each(true, func(c *change) { s.stats.edgeTally.add(edges[c.key], c.at, c.n) })
+	traces, rows, spans := sp.counts()
+	s.foot.newSpans = s.rows - uint64(rows-spans)
+	s.foot.newTraces = s.traces.row.count() - uint64(traces)
 }
 
 // manyRows is where a map becomes faster than looking at one after the other.
 const manyRows = 48
 
-// trace writes the rows of one trace, which are in order.
-func (s *sealing) trace(t *traceRows, rows []uint32) {
+// trace writes the rows of one trace, which are in order, and counts them unless
+// the trace is spread.
+func (s *sealing) trace(t *traceRows, rows []uint32, count bool) {
 	h := s.h
 	id := &h.traces.ids[t.number]
 	first := s.rows
@@ -186,12 +203,15 @@ func (s *sealing) trace(t *traceRows, rows []uint32) {
 		s.duration.push(r.end - r.start)
 		s.series.push(uint64(r.series))
 		se := &h.series.list[r.series]
-		op := s.ops[r.series]
-		if op == 0 {
-			op = 1 + s.stats.operation(operation{s.services[se.resource], se.name, se.kind, se.status})
-			s.ops[r.series] = op
+		at := minuteAndBucket(r.start, r.end-r.start)
+		if count {
+			op := s.ops[r.series]
+			if op == 0 {
+				op = 1 + s.stats.operation(operation{s.services[se.resource], se.name, se.kind, se.status})
+				s.ops[r.series] = op
+			}
+			s.stats.opTally.add(op-1, at, 1)
 		}
-		s.stats.opTally = append(s.stats.opTally, tallyKey(op-1, r.start, r.end-r.start))
 
 		// The parent: 0 none, 1 not here, else its place in the trace and 2.
 		parent := uint64(0)
@@ -213,10 +233,9 @@ func (s *sealing) trace(t *traceRows, rows []uint32) {
 			if parent == 1 {
 				s.orphanRow.push(s.rows)
 				s.orphanID.push(pid)
-			} else {
+			} else if count {
 				from := s.services[h.series.list[h.row(int(rows[parent-2])).series].resource]
-				e := s.stats.edge(link{from, s.services[se.resource], se.status})
-				s.stats.edgeTally = append(s.stats.edgeTally, tallyKey(e, r.start, r.end-r.start))
+				s.stats.edgeTally.add(s.stats.edge(link{from, s.services[se.resource], se.status}), at, 1)
 			}
 		}
 		s.parent.push(parent)

@@ -118,10 +118,17 @@ func (db *DB) sealNext() error {
 	if live > 0 {
 		first, last := db.logsOf(h)
 		name := filepath.Join(db.dir, segmentName(first, last))
-		var err error
-		if s, err = db.writeSegment(name, first, last, func(f File) error { return sealHead(h, f) }); err != nil {
+		// The older segments are read for the traces that they have a part of.
+		err := db.query(func(r *reading) (err error) {
+			s, err = db.writeSegment(name, first, last, func(f File) error {
+				return r.attempt(func(*reading) error { return sealHead(r, h, f) })
+			})
+			return err
+		})
+		if err != nil {
 			return err
 		}
+		db.duplicates.Add(s.foot.rows - s.foot.newSpans)
 	}
 	db.mu.Lock()
 	if s != nil {
@@ -254,8 +261,8 @@ func (db *DB) retire() {
 		gone = append(gone, s)
 		db.list = slices.Delete(slices.Clone(db.list), at, at+1)
 		e := &db.evicted
-		e.Traces += s.traces()
-		e.Spans += s.foot.rows
+		e.Traces += s.foot.newTraces
+		e.Spans += s.foot.newSpans
 		e.Bytes += uint64(s.size)
 		e.Last = now
 		db.options.Log.Info("segment dropped: "+reason, "segment", s.name, "spans", s.foot.rows, "bytes", s.size,

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -173,10 +174,10 @@ type link struct {
 type statistics struct {
 	operations map[operation]uint32
 	opList     []operation
-	opTally    []uint64 // operation, minute, bucket: see key
+	opTally    tallyKeys
 	edges      map[link]uint32
 	edgeList   []link
-	edgeTally  []uint64
+	edgeTally  tallyKeys
 	names      *dict
 	services   *dict
 }
@@ -235,16 +236,38 @@ func (s *statistics) edge(e link) uint32 {
 	return n
 }
 
-// tallyKey packs what is sorted: 20 bits of operation or edge, 28 of minute, 16
-// of bucket.
-func tallyKey(n uint32, start, duration uint64) uint64 {
-	return uint64(n)<<44 | start/nanosPerMinute&(1<<28-1)<<16 | uint64(bucketOf(duration))
+// tallyKeys are durations to be counted, and those to be taken out. A key packs
+// what is sorted: 20 bits of operation or edge, 28 of minute, 16 of bucket.
+type tallyKeys struct{ plus, minus []uint64 }
+
+// add counts a duration n times, or takes it out.
+func (t *tallyKeys) add(key uint32, minuteAndBucket uint64, n int32) {
+	k := uint64(key)<<44 | minuteAndBucket&(1<<44-1)
+	for ; n > 0; n-- {
+		t.plus = append(t.plus, k)
+	}
+	for ; n < 0; n++ {
+		t.minus = append(t.minus, k)
+	}
 }
 
-// write writes both tables. counts gives what compaction has merged already.
+// write writes both tables.
 func (s *statistics) write(w *fileWriter, f *footer) {
-	f.oMinutes, f.oHours, f.oCount = writeTallies(w, len(s.opList), s.opTally)
-	f.eMinutes, f.eHours, _ = writeTallies(w, len(s.edgeList), s.edgeTally)
+	r := rollupsWriter{foot: f}
+	f.firstMinute = math.MaxUint64
+	var tallies []tally
+	s.opTally.sort()
+	for k := range s.opList {
+		tallies = s.opTally.next(k, tallies)
+		r.add(tallies)
+	}
+	f.oMinutes, f.oHours, f.oCount = r.finish(w)
+	s.edgeTally.sort()
+	for k := range s.edgeList {
+		tallies = s.edgeTally.next(k, tallies)
+		r.add(tallies)
+	}
+	f.eMinutes, f.eHours, _ = r.finish(w)
 	s.writeKeys(w, f)
 }
 
@@ -266,30 +289,62 @@ func (s *statistics) writeKeys(w *fileWriter, f *footer) {
 	}
 }
 
-func writeTallies(w *fileWriter, n int, keys []uint64) (minutes, hours rollupRef, counts packedRef) {
-	sortKeys(keys)
-	var m, h rollupWriter
-	var c packer
-	var tallies, hourly []tally
-	for k := range uint64(n) {
-		tallies = tallies[:0]
-		count := uint64(0)
-		for len(keys) > 0 && keys[0]>>44 == k {
-			at := keys[0] & (1<<44 - 1)
+// sort is to come before next.
+func (t *tallyKeys) sort() {
+	sortKeys(t.plus)
+	sortKeys(t.minus)
+}
+
+// next returns the tallies of a key, all of which are asked for in order.
+func (t *tallyKeys) next(key int, tallies []tally) []tally {
+	tallies = tallies[:0]
+	take := func(from []uint64, n int64) []uint64 {
+		for len(from) > 0 && from[0]>>44 == uint64(key) {
+			at := from[0] & (1<<44 - 1)
 			if i := len(tallies); i > 0 && tallies[i-1].at == at {
-				tallies[i-1].n++
+				tallies[i-1].n += n
 			} else {
-				tallies = append(tallies, tally{at, 1})
+				tallies = append(tallies, tally{at, n})
 			}
-			count++
-			keys = keys[1:]
+			from = from[1:]
 		}
-		m.add(tallies)
-		hourly = toHours(hourly, tallies)
-		h.add(hourly)
-		c.push(count)
+		return from
 	}
-	return m.finish(w), h.finish(w), w.packed(&c)
+	t.plus = take(t.plus, 1)
+	if n := len(t.minus); n > 0 {
+		if t.minus = take(t.minus, -1); len(t.minus) < n {
+			return mergeTallies(tallies)
+		}
+	}
+	return tallies
+}
+
+// rollupsWriter makes the rollups of a table of keys, by minute and by hour.
+type rollupsWriter struct {
+	foot           *footer
+	minutes, hours rollupWriter
+	counts         packer
+	hourly         []tally
+}
+
+// add appends the tallies of the next key, which must be sorted and merged.
+func (r *rollupsWriter) add(tallies []tally) {
+	count := int64(0)
+	for _, t := range tallies {
+		count += t.n
+		m := t.at >> 16
+		r.foot.firstMinute, r.foot.lastMinute = min(r.foot.firstMinute, m), max(r.foot.lastMinute, m)
+	}
+	r.counts.push(fromInt(count))
+	r.minutes.add(tallies)
+	r.hourly = toHours(r.hourly, tallies)
+	r.hours.add(r.hourly)
+}
+
+func (r *rollupsWriter) finish(w *fileWriter) (minutes, hours rollupRef, counts packedRef) {
+	minutes, hours, counts = r.minutes.finish(w), r.hours.finish(w), w.packed(&r.counts)
+	r.minutes, r.hours, r.counts = rollupWriter{}, rollupWriter{}, packer{}
+	return minutes, hours, counts
 }
 
 func bigEndian(b []byte) uint64 {

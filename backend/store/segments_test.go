@@ -65,12 +65,14 @@ func TestSegments(t *testing.T) {
 				spans = spans[n:]
 			}
 			compare(t, rng, db, naive)
+			compareStatistics(t, db, naive)
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}
 		}
 		db := openDir(t, dir, options)
 		compare(t, rng, db, naive)
+		compareStatistics(t, db, naive)
 		if s := db.Stats(); s.CorruptFiles != 0 || s.WALFiles != 0 || s.HeadSpans != 0 {
 			t.Errorf("after a clean stop: %+v", s)
 		}

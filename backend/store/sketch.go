@@ -35,21 +35,41 @@ func bucketValue(b uint32) uint64 {
 
 // Sketch counts durations. Quantiles have a relative error of at most 0.79 %.
 type Sketch struct {
-	counts []uint64 // by bucket, as long as needed
-	count  uint64
+	counts []int64 // by bucket, as long as needed
+	count  int64
 	sum    float64
+	taken  bool // some were taken out
 }
 
 // Add counts n durations of so many nanoseconds.
-func (k *Sketch) Add(nanoseconds, n uint64) { k.add(bucketOf(nanoseconds), n) }
+func (k *Sketch) Add(nanoseconds, n uint64) { k.add(bucketOf(nanoseconds), int64(n)) }
 
-func (k *Sketch) add(bucket uint32, n uint64) {
+// add adds n durations, or takes them out when n is negative; settle is to follow.
+func (k *Sketch) add(bucket uint32, n int64) {
 	if int(bucket) >= len(k.counts) {
-		k.counts = append(k.counts, make([]uint64, int(bucket)+1-len(k.counts))...)
+		k.counts = append(k.counts, make([]int64, int(bucket)+1-len(k.counts))...)
 	}
 	k.counts[bucket] += n
 	k.count += n
 	k.sum += float64(bucketValue(bucket)) * float64(n)
+	k.taken = k.taken || n < 0
+}
+
+// settle ends a sum in which some were taken out. What is taken out without
+// having been added was in a segment that is gone.
+func (k *Sketch) settle() {
+	if !k.taken {
+		return
+	}
+	k.count, k.sum, k.taken = 0, 0, false
+	for b, n := range k.counts {
+		if n = max(n, 0); n == 0 {
+			k.counts[b] = 0
+			continue
+		}
+		k.count += n
+		k.sum += float64(bucketValue(uint32(b))) * float64(n)
+	}
 }
 
 // Merge adds what o has counted.
@@ -62,7 +82,7 @@ func (k *Sketch) Merge(o *Sketch) {
 }
 
 // Count is how many durations were counted.
-func (k *Sketch) Count() uint64 { return k.count }
+func (k *Sketch) Count() uint64 { return uint64(k.count) }
 
 // Mean is their mean in nanoseconds, 0 when there are none.
 func (k *Sketch) Mean() float64 {
@@ -79,7 +99,7 @@ func (k *Sketch) Quantile(q float64) uint64 {
 	if k.count == 0 {
 		return 0
 	}
-	rank := uint64(max(1, min(float64(k.count), ceil(q*float64(k.count)))))
+	rank := int64(max(1, min(float64(k.count), ceil(q*float64(k.count)))))
 	for b, n := range k.counts {
 		if rank <= n {
 			return bucketValue(uint32(b))
@@ -101,7 +121,7 @@ func ceil(x float64) float64 {
 func (k *Sketch) Each(f func(nanoseconds, n uint64)) {
 	for b, n := range k.counts {
 		if n > 0 {
-			f(bucketValue(uint32(b)), n)
+			f(bucketValue(uint32(b)), uint64(n))
 		}
 	}
 }
@@ -109,10 +129,16 @@ func (k *Sketch) Each(f func(nanoseconds, n uint64)) {
 // A rollup holds for every key of a table how many durations fell in each bucket
 // in each window: minute or hour since 1970. FORMAT.md has its bytes.
 
-// tally is how many durations fell in one bucket in one window.
+// tally is how many durations fell in one bucket in one window; negative when
+// more were taken out than added.
 type tally struct {
 	at uint64 // window in the high bits, bucket in the low 16
-	n  uint64
+	n  int64
+}
+
+// minuteAndBucket is where a tally by minutes counts a duration.
+func minuteAndBucket(start, duration uint64) uint64 {
+	return start/nanosPerMinute<<16 | uint64(bucketOf(duration))
 }
 
 const nanosPerMinute = 60_000_000_000
@@ -135,19 +161,16 @@ func (w *rollupWriter) add(tallies []tally) {
 	for len(tallies) > 0 {
 		window := tallies[0].at >> 16
 		n := 0
-		count := uint64(0)
 		w.buf = w.buf[:0]
 		bucket := uint64(0)
 		for n < len(tallies) && tallies[n].at>>16 == window {
 			t := tallies[n]
 			w.buf = binary.AppendUvarint(w.buf, t.at&0xffff-bucket)
-			w.buf = binary.AppendUvarint(w.buf, t.n)
+			w.buf = binary.AppendVarint(w.buf, t.n)
 			bucket = t.at & 0xffff
-			count += t.n
 			n++
 		}
 		w.data = binary.AppendUvarint(w.data, window-last)
-		w.data = binary.AppendUvarint(w.data, count)
 		w.data = binary.AppendUvarint(w.data, uint64(len(w.buf)))
 		w.data = append(w.data, w.buf...)
 		last = window
@@ -160,7 +183,7 @@ func (w *rollupWriter) finish(f *fileWriter) rollupRef {
 	return rollupRef{data: f.write(w.data), size: uint64(len(w.data)), ends: f.packed(&w.ends)}
 }
 
-// mergeTallies sorts and adds up in place.
+// mergeTallies sorts and adds up in place, and leaves out what comes to nothing.
 func mergeTallies(t []tally) []tally {
 	slices.SortFunc(t, func(a, b tally) int {
 		switch {
@@ -173,8 +196,11 @@ func mergeTallies(t []tally) []tally {
 	})
 	out := t[:0]
 	for _, e := range t {
-		if k := len(out); k > 0 && out[k-1].at == e.at {
-			out[k-1].n += e.n
+		k := len(out)
+		if k > 0 && out[k-1].at == e.at {
+			if out[k-1].n += e.n; out[k-1].n == 0 {
+				out = out[:k-1]
+			}
 		} else {
 			out = append(out, e)
 		}
@@ -208,14 +234,13 @@ func (r *rollup) key(k int) []byte {
 	return r.src.bytes(r.data+from, to-from)
 }
 
-// windows calls f with every window of key k from first to last: how many
-// durations it has, and their buckets, to be read with each.
-func (r *rollup) windows(k int, first, last uint64, f func(window, count uint64, buckets []byte)) {
+// windows calls f with the buckets of every window of key k from first to last, to
+// be read with each.
+func (r *rollup) windows(k int, first, last uint64, f func(window uint64, buckets []byte)) {
 	data := r.key(k)
 	window := uint64(0)
 	for len(data) > 0 {
 		window += r.uvarint(&data)
-		count := r.uvarint(&data)
 		size := r.uvarint(&data)
 		if size > uint64(len(data)) {
 			r.src.fail("window beyond its rollup")
@@ -224,18 +249,19 @@ func (r *rollup) windows(k int, first, last uint64, f func(window, count uint64,
 			return
 		}
 		if window >= first {
-			f(window, count, data[:size])
+			f(window, data[:size])
 		}
 		data = data[size:]
 	}
 }
 
 // each calls f with the buckets of a window.
-func (r *rollup) each(buckets []byte, f func(bucket uint32, n uint64)) {
+func (r *rollup) each(buckets []byte, f func(bucket uint32, n int64)) {
 	bucket := uint64(0)
 	for len(buckets) > 0 {
 		bucket += r.uvarint(&buckets)
-		n := r.uvarint(&buckets)
+		u := r.uvarint(&buckets)
+		n := int64(u>>1) ^ -int64(u&1)
 		if bucket >= bucketCount {
 			r.src.fail("bucket out of range")
 		}

@@ -12,13 +12,10 @@ import (
 
 // Stats is the state of a store.
 type Stats struct {
-	// Traces and Spans are those held. A trace is counted once for each segment
-	// that has spans of it, and a span that arrived again after its segment was
-	// sealed is counted twice until the two are merged.
-	Traces, Spans  int
+	Traces, Spans  int    // held, each counted once
 	Bytes          int64  // on disk, or in memory
 	MaxBytes       int64  // 0 is no bound
-	DuplicateSpans uint64 // received under the id of one in the head
+	DuplicateSpans uint64 // received under the id of one that was held
 	Evicted        Evicted
 	OldestReceived time.Time // of what goes next, zero when empty
 
@@ -43,6 +40,55 @@ type Stats struct {
 
 // Stats returns the present figures.
 func (db *DB) Stats() Stats {
+	s := db.figures()
+	var traces, spans, again int
+	_ = db.query(func(r *reading) error {
+		traces, spans, again = 0, 0, 0
+		for _, seg := range r.segments {
+			spans += int(seg.foot.newSpans)
+			traces += int(seg.foot.newTraces)
+		}
+		for i, v := range r.heads {
+			r.spread(i, func(sp *spread) {
+				known, rows, added := sp.counts()
+				again += rows - added
+				spans += v.n - v.hiddenRows() - rows + added
+				traces += v.liveTraces() - known
+			})
+		}
+		return nil
+	})
+	s.Spans, s.Traces = spans, traces
+	s.DuplicateSpans += uint64(again)
+	return s
+}
+
+// hiddenRows counts those of the view's rows that must not be read.
+func (v *headView) hiddenRows() int {
+	n := 0
+	for _, d := range v.dead {
+		n += min(d.to, v.n) - min(d.from, v.n)
+	}
+	return n
+}
+
+// liveTraces counts the traces that have spans that may be read.
+func (v *headView) liveTraces() int {
+	if len(v.dead) == 0 {
+		return len(v.ids)
+	}
+	n := 0
+	_, from := v.byTrace()
+	for i := range v.ids {
+		if from[i] < from[i+1] {
+			n++
+		}
+	}
+	return n
+}
+
+// figures are those that need no reading.
+func (db *DB) figures() Stats {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	c := &db.counters
@@ -55,17 +101,9 @@ func (db *DB) Stats() Stats {
 		Unwritable: cmp.Or(db.lastErr, db.sealErr),
 	}
 	for _, seg := range db.list {
-		s.Spans += int(seg.foot.rows)
-		s.Traces += int(seg.traces())
 		s.SegmentBytes += seg.size
 	}
 	for _, h := range append(slices.Clone(db.sealing), db.head) {
-		n := int(h.committed.Load())
-		s.Spans += n
-		for _, d := range h.hidden(n) {
-			s.Spans -= min(d.to, n) - min(d.from, n)
-		}
-		s.Traces += len(h.traces.ids)
 		s.DuplicateSpans += h.duplicates
 		s.HeadSpans += h.n
 		s.HeadBytes += h.bytes
@@ -117,7 +155,10 @@ func (db *DB) Services() []Service {
 	})
 	list := make([]Service, 0, len(counts))
 	for _, s := range counts {
-		list = append(list, *s)
+		if s.SpanCount > 0 {
+			s.ErrorCount = max(s.ErrorCount, 0)
+			list = append(list, *s)
+		}
 	}
 	slices.SortFunc(list, func(a, b Service) int { return strings.Compare(a.Name, b.Name) })
 	return list
@@ -151,7 +192,10 @@ func (db *DB) Operations(service *string) []Operation {
 	})
 	list := make([]Operation, 0, len(counts))
 	for _, op := range counts {
-		list = append(list, *op)
+		if op.SpanCount > 0 {
+			op.ErrorCount = max(op.ErrorCount, 0)
+			list = append(list, *op)
+		}
 	}
 	slices.SortFunc(list, func(a, b Operation) int {
 		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
@@ -159,8 +203,8 @@ func (db *DB) Operations(service *string) []Operation {
 	return list
 }
 
-// operations calls f with the count of every operation of every source; the
-// strings are valid during the call.
+// operations calls f with the count of every operation of every source, whose sum
+// is what is held; the strings are valid during the call.
 func (r *reading) operations(f func(service, name string, kind, status int32, n int, received uint64)) {
 	for _, s := range r.segments {
 		t := s.foot
@@ -169,22 +213,33 @@ func (r *reading) operations(f func(service, name string, kind, status int32, n 
 		status, count := newCursor(s.packed(t.oStatus)), newCursor(s.packed(t.oCount))
 		for i := range t.oService.n {
 			f(unsafeString(services.at(svc.get(i))), unsafeString(names.at(nam.get(i))),
-				int32(kind.get(i)), int32(status.get(i)), int(count.get(i)), t.maxReceived)
+				int32(kind.get(i)), int32(status.get(i)), int(toInt(count.get(i))), t.maxReceived)
 		}
 	}
-	for _, v := range r.heads {
-		counts := make([]int, len(v.series))
-		latest := make([]uint64, len(v.series))
-		v.eachLive(func(_ int, row *row) {
-			counts[row.series]++
-			latest[row.series] = max(latest[row.series], row.received)
-		})
-		for i, n := range counts {
-			if n > 0 {
-				s := &v.series[i]
-				f(v.resources[s.resource].ServiceName(), unsafeString(v.names.at(int(s.name))), s.kind, s.status, n, latest[i])
+	for i, v := range r.heads {
+		r.spread(i, func(sp *spread) {
+			counts := make([]int, len(v.series))
+			latest := make([]uint64, len(v.series))
+			v.eachLive(func(_ int, row *row) {
+				if !sp.has(row.trace) {
+					counts[row.series]++
+				}
+				latest[row.series] = max(latest[row.series], row.received)
+			})
+			for i, n := range counts {
+				if latest[i] > 0 {
+					s := &v.series[i]
+					f(v.resources[s.resource].ServiceName(), unsafeString(v.names.at(int(s.name))), s.kind, s.status, n, latest[i])
+				}
 			}
-		}
+			counts = make([]int, len(sp.opList))
+			sp.each(false, func(c *change) { counts[c.key] += int(c.n) })
+			for i, n := range counts {
+				if o := &sp.opList[i]; n != 0 {
+					f(o.service, o.name, o.kind, o.status, n, 0)
+				}
+			}
+		})
 	}
 }
 
@@ -217,9 +272,7 @@ type Dependency struct {
 }
 
 // Dependencies returns the edges whose child's span starts in the range of unix
-// nanoseconds, by whole minutes, by parent and child. A bound of 0 is none. Calls
-// whose parent arrived in another segment than the child are counted where the
-// two met; those that never met are not.
+// nanoseconds, by whole minutes, by parent and child. A bound of 0 is none.
 func (db *DB) Dependencies(ctx context.Context, start, end uint64) ([]Dependency, error) {
 	list, err := db.Edges(ctx, start, end)
 	if err != nil {
