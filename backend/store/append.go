@@ -41,8 +41,12 @@ var replayLimits = span.Limits{Depth: 10_000, Memory: 1 << 40}
 const maxRequest = maxText
 
 func (db *DB) append(ctx context.Context, request string, limits span.Limits) (accepted int, rejected span.Rejected, err error) {
-	if len(request) > maxRequest {
-		return 0, rejected, fmt.Errorf("%w: %d bytes, the most is %d", span.ErrTooLarge, len(request), maxRequest)
+	most := int64(maxRequest)
+	if db.memory {
+		most = min(most, db.options.MaxBytes/4)
+	}
+	if int64(len(request)) > most {
+		return 0, rejected, fmt.Errorf("%w: %d bytes, the most is %d", span.ErrTooLarge, len(request), most)
 	}
 	db.appending.Lock()
 	unlock := db.appending.Unlock
@@ -58,6 +62,9 @@ func (db *DB) append(ctx context.Context, request string, limits span.Limits) (a
 		}
 		return 0, rejected, err
 	}
+	if db.memory { // a head takes about as much as the requests
+		db.retire(2 * int64(len(request)))
+	}
 	h := db.head
 	now := db.options.Now().UnixNano()
 
@@ -67,6 +74,7 @@ func (db *DB) append(ctx context.Context, request string, limits span.Limits) (a
 	db.stream.Limits = limits
 	rejected, err = db.stream.Decode(request, uint64(now), h)
 	to := h.n
+	h.bytes = h.size()
 	if err != nil {
 		h.kill(from, to)
 		db.mu.Unlock()

@@ -1,6 +1,10 @@
 package store
 
-import "github.com/throughline/throughline/backend/span"
+import (
+	"unsafe"
+
+	"github.com/throughline/throughline/backend/span"
+)
 
 // Scope says what a column belongs to.
 type Scope uint8
@@ -105,8 +109,17 @@ const (
 	maxDictText   = 4096 // longer values are not interned
 )
 
-// text adds a string and returns its slot and by how many bytes the column grew.
-func (c *headColumn) text(s string) (slot uint64, grown int) {
+// size is what the column takes.
+func (c *headColumn) size() int {
+	n := int(unsafe.Sizeof(*c)+unsafe.Sizeof(few{})) + 100 + c.dict.size() + c.arena.bytes
+	if c.few != nil {
+		n += cap(c.few.values) * 8
+	}
+	return n
+}
+
+// text adds a string and returns its slot.
+func (c *headColumn) text(s string) uint64 {
 	c.seen++
 	if c.raw || len(s) > maxDictText {
 		c.long = true
@@ -117,9 +130,8 @@ func (c *headColumn) text(s string) (slot uint64, grown int) {
 		if k := c.dict.len(); k >= dictProbation && k*2 > c.seen || k == maxDict || len(c.dict.heap) > maxDictHeap {
 			c.raw = true
 		}
-		return uint64(n), len(s) + 24
 	}
-	return uint64(n), 0
+	return uint64(n)
 }
 
 // number adds a number.

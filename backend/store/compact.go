@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"time"
@@ -30,12 +31,14 @@ func tier(s *segment) int {
 
 // mergeable returns neighbours to merge, nil when there are none; the smallest
 // come first.
-func mergeable(list []*segment) []*segment {
+func mergeable(list []*segment, maxBytes int64) []*segment {
 	for t := range 8 {
 		for from := 0; from < len(list); {
-			to, rows := from, uint64(0)
-			for to < len(list) && to-from < 2*fanIn && tier(list[to]) <= t && rows+list[to].foot.rows <= maxMerged {
+			to, rows, bytes := from, uint64(0), int64(0)
+			for to < len(list) && to-from < 2*fanIn && tier(list[to]) <= t && rows+list[to].foot.rows <= maxMerged &&
+				bytes+list[to].size <= maxBytes {
 				rows += list[to].foot.rows
+				bytes += list[to].size
 				to++
 			}
 			if to-from >= fanIn {
@@ -76,7 +79,11 @@ var errStopped = errors.New("stopped")
 func (db *DB) compactOnce(done <-chan struct{}) (again bool, err error) {
 	r := &reading{db: db, readers: map[*segment]*rowReader{}}
 	db.mu.Lock()
-	for _, s := range mergeable(db.list) {
+	most := int64(math.MaxInt64)
+	if db.memory {
+		most = db.options.MaxBytes / (4 * memoryReserve)
+	}
+	for _, s := range mergeable(db.list, most) {
 		if s.acquire() {
 			r.segments = append(r.segments, s)
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"github.com/throughline/throughline/backend/span"
 )
@@ -194,6 +195,11 @@ func (c *coder) footer(f *footer) {
 	for i := range f.columns {
 		c.column(&f.columns[i])
 	}
+}
+
+// size is what the footer takes in memory.
+func (f *footer) size() int64 {
+	return int64(unsafe.Sizeof(*f)) + int64(len(f.columns))*int64(unsafe.Sizeof(columnRef{})+16)
 }
 
 func (f *footer) encode() []byte {

@@ -37,7 +37,9 @@ type head struct {
 	traces    traceTable
 	spans     spanTable
 
-	bytes     int64     // about what the head takes
+	bytes     int64     // what the head takes, as of the end of the last append
+	origins   int64     // what its resources and scopes take, beside their lists
+	tree      int64     // what the edges of its nodes and its shapes take
 	first     time.Time // of the first append, zero while empty
 	lastAdd   time.Time
 	minTime   uint64 // earliest start
@@ -136,7 +138,7 @@ func (h *head) Resource(o span.Origin) error {
 			return err
 		}
 		n = h.resources.add(o, r, key)
-		h.bytes += int64(6*len(o.Message) + 600)
+		h.origins += originBytes(o, key, r.Attributes) + int64(unsafe.Sizeof(*r))
 	}
 	h.resource = n
 	return nil
@@ -155,7 +157,7 @@ func (h *head) Scope(o span.Origin) error {
 			return err
 		}
 		n = h.scopes.add(o, c, key)
-		h.bytes += int64(6*len(o.Message) + 500)
+		h.origins += originBytes(o, key, c.Attributes) + int64(unsafe.Sizeof(*c))
 	}
 	h.scope = n
 	return nil
@@ -171,11 +173,7 @@ func (l *origins[T]) add(o span.Origin, v *T, key string) uint32 {
 
 // Span is of span.Sink: it appends a row, unless the span is there already.
 func (h *head) Span(s *span.Span) error {
-	traces := len(h.traces.ids)
 	trace := h.traces.add(&s.TraceID)
-	if len(h.traces.ids) > traces {
-		h.bytes += 80
-	}
 	old, newer := h.findSpan(trace, s.SpanID), true
 	if old >= 0 && h.isDead(old) {
 		old = -1
@@ -219,21 +217,14 @@ func (h *head) append(s *span.Span, trace uint32) {
 	if len(s.Events)+len(s.Links) > 0 {
 		at = h.children(at, s)
 	}
-	name, added := h.names.add(s.Name)
-	if added {
-		h.bytes += int64(len(s.Name) + 24)
-	}
-	n, added := h.series.add(series{
+	name, _ := h.names.add(s.Name)
+	n, _ := h.series.add(series{
 		resource: h.resource, scope: h.scope, name: name, kind: int32(s.Kind), status: int32(s.Status.Code),
 		flags: s.Flags, shape: uint32(h.shape(at)),
 	})
-	if added {
-		h.bytes += 80
-	}
 	if h.n%rowChunk == 0 {
 		h.rows = append(h.rows, make([]row, 0, rowChunk))
 		h.latest = append(h.latest, 0)
-		h.bytes += rowChunk * int64(unsafe.Sizeof(row{})+16)
 	}
 	chunk := &h.rows[len(h.rows)-1]
 	*chunk = append(*chunk, row{
@@ -244,6 +235,42 @@ func (h *head) append(s *span.Span, trace uint32) {
 	h.latest[len(h.latest)-1] = max(h.latest[len(h.latest)-1], s.StartTime)
 	h.traces.last[trace] = uint32(h.n)
 	h.minTime, h.maxTime = min(h.minTime, s.StartTime), max(h.maxTime, s.EndTime)
+}
+
+// mapEntry is what a map takes for each entry beside key and value: a control
+// byte, and the slots that are empty.
+const mapEntry = 1.5
+
+// originBytes is what an entry of origins takes, beside the value itself.
+func originBytes(o span.Origin, key string, attributes []span.Attribute) int64 {
+	n := len(key) + len(o.Message) + len(o.SchemaURL) + cap(attributes)*int(unsafe.Sizeof(span.Attribute{}))
+	for i := range attributes {
+		if t := attributes[i].Value.Type(); t == span.TypeList || t == span.TypeMap {
+			n += 4 * len(key) // the values of a list take more than their encoding
+		}
+	}
+	return int64(n) + int64(mapEntry*float64(unsafe.Sizeof(o)+4))
+}
+
+// size is what the head takes.
+func (h *head) size() int64 {
+	n := len(h.rows)*rowChunk*int(unsafe.Sizeof(row{})) + cap(h.rows)*24 + cap(h.latest)*8
+	for _, c := range h.slots {
+		n += cap(c) * 8
+	}
+	n += (len(h.events.chunks) + len(h.links.chunks)) * rowChunk * 8
+	for _, c := range h.columns {
+		n += c.size()
+	}
+	n += cap(h.nodes)*int(unsafe.Sizeof(node{})) + cap(h.shapes)*24
+	n += cap(h.series.list)*int(unsafe.Sizeof(series{})) + cap(h.series.table)*4
+	n += h.names.size()
+	n += (cap(h.resources.list)+cap(h.scopes.list))*8 + (cap(h.resources.keys)+cap(h.scopes.keys))*16
+	t := &h.traces
+	n += cap(t.ids)*16 + cap(t.last)*4 + cap(t.spans)*int(unsafe.Sizeof(idFilter{})) + cap(t.table)*4
+	n += int(mapEntry * float64(len(h.spans.at)*int(unsafe.Sizeof(spanKey{})+4)))
+	n += (cap(h.dead) + cap(h.replaced)) * 16
+	return int64(n) + h.origins + h.tree + h.spread.bytes.Load()
 }
 
 // replace notes that a row must not be read once row by can be.

@@ -40,7 +40,6 @@ func (h *head) children(at int32, s *span.Span) int32 {
 		n = h.fieldCount(n, ScopeEventField, fieldDropped, e.DroppedAttributesCount)
 		n = h.restOf(n, ScopeEventField)
 		h.events.push(uint32(h.shape(n)), h.place(h.buf))
-		h.bytes += 8
 	}
 	for i := range s.Links {
 		l := &s.Links[i]
@@ -59,7 +58,6 @@ func (h *head) children(at int32, s *span.Span) int32 {
 		n = h.fieldCount(n, ScopeLinkField, fieldDropped, l.DroppedAttributesCount)
 		n = h.restOf(n, ScopeLinkField)
 		h.links.push(uint32(h.shape(n)), h.place(h.buf))
-		h.bytes += 8
 	}
 	h.buf, h.rest = span, rest
 	// In a head the slot is where they end and how many they are; in a segment
@@ -103,14 +101,10 @@ func (h *head) attributes(at int32, scope Scope, attributes []span.Attribute) in
 		c := h.columns[e.col]
 		switch typ {
 		case span.TypeString, span.TypeBytes:
-			slot, grown := c.text(a.Value.Str())
-			h.bytes += int64(grown)
-			h.buf = append(h.buf, slot)
+			h.buf = append(h.buf, c.text(a.Value.Str()))
 		case span.TypeList, span.TypeMap:
 			h.proto = a.Value.AppendProto(h.proto[:0])
-			slot, grown := c.text(unsafe.String(unsafe.SliceData(h.proto), len(h.proto)))
-			h.bytes += int64(grown)
-			h.buf = append(h.buf, slot)
+			h.buf = append(h.buf, c.text(unsafe.String(unsafe.SliceData(h.proto), len(h.proto))))
 		default:
 			c.number(a.Value.Num())
 			h.buf = append(h.buf, a.Value.Num())
@@ -163,8 +157,7 @@ func (h *head) edge(at int32, scope Scope, key string, typ span.Type) *edge {
 		n = &h.nodes[at]
 	}
 	n.last = int32(len(n.edges))
-	n.edges = append(n.edges, e)
-	h.bytes += 160
+	n.edges = h.addEdge(n.edges, e)
 	if len(n.edges) > maxEdges {
 		if n.more == nil {
 			n.more = map[columnKey]int32{}
@@ -173,8 +166,16 @@ func (h *head) edge(at int32, scope Scope, key string, typ span.Type) *edge {
 			}
 		}
 		n.more[columnKey{scope, e.key, e.typ}] = n.last
+		h.tree += int64(mapEntry * float64(unsafe.Sizeof(columnKey{})+4))
 	}
 	return &n.edges[n.last]
+}
+
+func (h *head) addEdge(edges []edge, e edge) []edge {
+	before := cap(edges)
+	edges = append(edges, e)
+	h.tree += int64(cap(edges)-before) * int64(unsafe.Sizeof(e))
+	return edges
 }
 
 func (h *head) addColumn(k columnKey) int32 {
@@ -186,7 +187,6 @@ func (h *head) addColumn(k columnKey) int32 {
 	h.columns = append(h.columns, c)
 	h.columnAt[k] = col
 	h.perScope[k.scope]++
-	h.bytes += 512
 	return col
 }
 
@@ -204,8 +204,7 @@ func (h *head) field(at int32, scope Scope, key string, typ span.Type) (int32, *
 	}
 	next := int32(len(h.nodes))
 	h.nodes = append(h.nodes, node{up: at, col: col, shape: -1})
-	h.nodes[at].ends = append(h.nodes[at].ends, edge{key: key, typ: typ, col: col, next: next})
-	h.bytes += 160
+	h.nodes[at].ends = h.addEdge(h.nodes[at].ends, edge{key: key, typ: typ, col: col, next: next})
 	return next, h.columns[col]
 }
 
@@ -219,9 +218,7 @@ func (h *head) fieldBytes(at int32, scope Scope, key, text string) int32 {
 
 func (h *head) fieldString(at int32, scope Scope, key, text string, typ span.Type) int32 {
 	next, c := h.field(at, scope, key, typ)
-	slot, grown := c.text(text)
-	h.bytes += int64(grown)
-	h.buf = append(h.buf, slot)
+	h.buf = append(h.buf, c.text(text))
 	return next
 }
 
@@ -253,7 +250,6 @@ func (h *head) place(slots []uint64) uint32 {
 	last := len(h.slots) - 1
 	if last < 0 || len(h.slots[last])+len(slots) > slotChunk {
 		h.slots = append(h.slots, make([]uint64, 0, max(slotChunk, len(slots))))
-		h.bytes += slotChunk * 8
 		last++
 	}
 	c := h.slots[last]
@@ -274,7 +270,7 @@ func (h *head) shape(at int32) int32 {
 		}
 		n.shape = int32(len(h.shapes))
 		h.shapes = append(h.shapes, columns)
-		h.bytes += int64(24 + 4*len(columns))
+		h.tree += int64(4 * cap(columns))
 	}
 	return n.shape
 }

@@ -39,7 +39,7 @@ func (h *head) view(n int) *headView {
 		minTime: h.minTime, maxTime: h.maxTime, h: h,
 	}
 	for i, c := range h.columns {
-		v.columns[i] = &headColumn{columnKey: c.columnKey, dict: dict{stringList: c.dict.stringList}, arena: arena{slices.Clone(c.arena.chunks)}}
+		v.columns[i] = &headColumn{columnKey: c.columnKey, dict: dict{stringList: c.dict.stringList}, arena: arena{chunks: slices.Clone(c.arena.chunks)}}
 	}
 	return v
 }

@@ -61,6 +61,9 @@ func (d *dict) add(s string) (n uint32, added bool) {
 	}
 }
 
+// size is what the dict takes.
+func (d *dict) size() int { return cap(d.heap) + 4*cap(d.ends) + 8*cap(d.table) }
+
 func (d *dict) grow() {
 	table := make([]uint64, max(16, 2*len(d.table)))
 	mask := uint64(len(table) - 1)
@@ -76,7 +79,10 @@ func (d *dict) grow() {
 }
 
 // arena holds strings that are not interned. A place in it is one number.
-type arena struct{ chunks [][]byte }
+type arena struct {
+	chunks [][]byte
+	bytes  int
+}
 
 const (
 	arenaChunk = 64 << 10
@@ -86,17 +92,18 @@ const (
 )
 
 // put copies s, which is at most maxText long.
-func (a *arena) put(s string) (place uint64, grown int) {
+func (a *arena) put(s string) (place uint64) {
 	last := len(a.chunks) - 1
 	if last < 0 || len(a.chunks[last])+len(s) > cap(a.chunks[last]) {
-		grown = max(arenaChunk, len(s))
-		a.chunks = append(a.chunks, make([]byte, 0, grown))
+		size := max(arenaChunk, len(s))
+		a.chunks = append(a.chunks, make([]byte, 0, size))
+		a.bytes += size + 24
 		last++
 	}
 	c := a.chunks[last]
 	place = placeFlag | (uint64(last)<<16|uint64(len(c)))<<placeLen | uint64(len(s))
 	a.chunks[last] = append(c, s...)
-	return place, grown
+	return place
 }
 
 // get returns the string at a place; a chunk is read below its length at the
@@ -316,13 +323,11 @@ func (h *head) noteSpan(trace uint32, id span.SpanID, row int) {
 			k := spanKey{trace, r.id}
 			if _, ok := h.spans.at[k]; !ok && !h.isReplaced(int(next)-1) {
 				h.spans.at[k] = next
-				h.bytes += 40
 			}
 			next = r.prev
 		}
 	}
 	h.spans.at[spanKey{trace, id}] = uint32(row + 1)
-	h.bytes += 40
 }
 
 func hashSpan(id *span.SpanID) uint64 {

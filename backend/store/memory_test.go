@@ -1,11 +1,14 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -84,20 +87,32 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// A million spans stay within the bound, by the store's account and by the heap's.
+// A million spans stay within the bound, by the store's account and by the
+// heap's. Where they do not fit, the oldest traces are those that are gone.
 func TestMillionSpans(t *testing.T) {
-	const spans = 1_000_000
 	for _, c := range []struct {
-		name   string
-		perMsg int // spans per append
-	}{{"batches of 512", 512}, {"traces in pieces", 7}} {
+		name     string
+		spans    int
+		perMsg   int // spans per append
+		maxBytes int64
+		evicts   bool
+	}{
+		{"all held", 1_000_000, 512, store.DefaultMaxBytes, false},
+		{"batches of 512", 1_000_000, 512, 32 << 20, true},
+		{"traces in pieces", 600_000, 7, store.MinMemory, true},
+	} {
 		t.Run(c.name, func(t *testing.T) {
+			var log bytes.Buffer
 			before := heap()
-			db := open(t, store.Options{})
+			db := open(t, store.Options{MaxBytes: c.maxBytes, Log: slog.New(slog.NewTextHandler(&log, nil))})
 			l := newLoad(1)
-			var last span.TraceID
-			for sent := 0; sent < spans; {
+			var first, last span.TraceID
+			most := int64(0)
+			for sent := 0; sent < c.spans; {
 				b := l.batch(512)
+				if first.IsZero() {
+					first = b.Spans[0].TraceID
+				}
 				last = b.Spans[len(b.Spans)-1].TraceID
 				sent += len(b.Spans)
 				for from := 0; from < len(b.Spans); from += c.perMsg {
@@ -106,22 +121,34 @@ func TestMillionSpans(t *testing.T) {
 						t.Fatal(err, part.Rejected.String())
 					}
 				}
-				if s := db.Stats(); s.Bytes > s.MaxBytes {
+				s := db.Stats()
+				if s.Bytes > s.MaxBytes {
 					t.Fatalf("%d bytes after %d spans, the bound is %d", s.Bytes, sent, s.MaxBytes)
 				}
+				most = max(most, s.Bytes)
 			}
+			waitSealed(t, db)
 			s := db.Stats()
 			grown := heap() - before
 			t.Logf("%d spans in %d traces held: %d bytes accounted, heap grew by %d (%.2f), %d bytes a span",
 				s.Spans, s.Traces, s.Bytes, grown, float64(grown)/float64(s.Bytes), s.Bytes/int64(s.Spans))
-			if s.Bytes < s.MaxBytes/10 {
-				t.Errorf("only %d of %d bytes are used", s.Bytes, s.MaxBytes)
+			if c.evicts && most < s.MaxBytes*9/10 {
+				t.Errorf("at most %d of %d bytes were used", most, s.MaxBytes)
 			}
-			if grown > s.MaxBytes {
-				t.Errorf("the heap grew by %d bytes, the bound is %d", grown, s.MaxBytes)
+			if r := float64(grown) / float64(s.Bytes); r < 0.8 || r > 1.1 {
+				t.Errorf("the heap grew by %d bytes, %.2f of what is accounted for", grown, r)
+			}
+			if evicted := s.Evicted.Traces > 0 && s.Evicted.Spans > 0 && !s.Evicted.Last.IsZero(); evicted != c.evicts {
+				t.Errorf("evicted: %+v", s.Evicted)
+			}
+			if _, _, err := db.Trace(t.Context(), first); (err != nil) != c.evicts {
+				t.Errorf("the first trace: %v", err)
 			}
 			if _, _, err := db.Trace(t.Context(), last); err != nil {
 				t.Errorf("the last trace: %v", err)
+			}
+			if n := strings.Count(log.String(), "dropped"); c.evicts != (n > 0) || n > 2 && testing.CoverMode() == "" {
+				t.Errorf("evictions were logged %d times:\n%s", n, log.String())
 			}
 			runtime.KeepAlive(db)
 		})
@@ -178,7 +205,7 @@ func TestCardinality(t *testing.T) {
 	s := db.Stats()
 	grown := heap() - before
 	t.Logf("%d spans: %d bytes accounted, heap grew by %d (%.2f)", s.Spans, s.Bytes, grown, float64(grown)/float64(s.Bytes))
-	if s.Bytes > s.MaxBytes || float64(grown) > 2*float64(s.MaxBytes) {
+	if s.Bytes > s.MaxBytes || float64(grown) > 1.15*float64(s.MaxBytes) {
 		t.Errorf("%d bytes accounted, heap grew by %d, the bound is %d", s.Bytes, grown, s.MaxBytes)
 	}
 	runtime.KeepAlive(db)

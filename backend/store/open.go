@@ -145,6 +145,7 @@ func (db *DB) replay(w *wal) error {
 		h.commit(h.n)
 		return nil
 	})
+	h.bytes = h.size()
 	err = errors.Join(err, unmap(), f.Close())
 	if err != nil {
 		return db.setAside(w.name, err)

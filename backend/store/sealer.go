@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,7 +64,7 @@ func (db *DB) maintain(done <-chan struct{}) {
 			default:
 			}
 		}
-		db.retire()
+		db.retire(0)
 		select {
 		case db.compactWake <- struct{}{}:
 		default:
@@ -227,16 +228,20 @@ type Evicted struct {
 	OldestKept time.Time
 }
 
-// retire drops the oldest segments while they are too old or too many.
-func (db *DB) retire() {
+// memoryReserve is the share of a store in memory that is left for what sealing
+// and merging take while they are at it.
+const memoryReserve = 16
+
+// retire drops the oldest segments while they are too old, or too many with more
+// bytes to come.
+func (db *DB) retire(more int64) {
 	var gone []*segment
-	reason := ""
+	var reason string
 	now := db.options.Now()
 	db.mu.Lock()
-	total, most := db.bytes(), db.options.MaxBytes
+	total, most := db.bytes()+more, db.options.MaxBytes
 	if db.memory {
-		// Heads come and go between two looks at the segments.
-		total, most = db.segmentBytes(), most-(maxSealing+1)*db.options.HeadBytes
+		most -= most / memoryReserve
 	}
 	for len(db.list) > 0 {
 		at := 0
@@ -257,7 +262,7 @@ func (db *DB) retire() {
 		if reason == "" {
 			break
 		}
-		total -= s.size
+		total -= db.sizeOf(s)
 		gone = append(gone, s)
 		db.list = slices.Delete(slices.Clone(db.list), at, at+1)
 		e := &db.evicted
@@ -265,16 +270,49 @@ func (db *DB) retire() {
 		e.Spans += s.foot.newSpans
 		e.Bytes += uint64(s.size)
 		e.Last = now
-		db.options.Log.Info("segment dropped: "+reason, "segment", s.name, "spans", s.foot.rows, "bytes", s.size,
-			"received_from", unixNano(int64(s.foot.minReceived)).UTC(), "received_to", unixNano(int64(s.foot.maxReceived)).UTC())
+		db.unsaid.add(s, reason)
 	}
 	if len(gone) > 0 {
 		db.evicted.OldestKept = db.oldest()
 	}
+	db.unsaid.say(db.options.Log, db.evicted.OldestKept)
 	db.mu.Unlock()
 	for _, s := range gone {
 		db.discard(s)
 	}
+}
+
+// dropped is what retention took away and the log does not say yet.
+type dropped struct {
+	segments         int
+	spans, bytes     uint64
+	reason           string
+	received, latest uint64
+	said             time.Time
+}
+
+func (d *dropped) add(s *segment, reason string) {
+	if d.segments == 0 || s.foot.minReceived < d.received {
+		d.received = s.foot.minReceived
+	}
+	d.segments++
+	d.spans += s.foot.newSpans
+	d.bytes += uint64(s.size)
+	d.latest = max(d.latest, s.foot.maxReceived)
+	d.reason = reason
+}
+
+// dropEvery is the least time between two lines about retention.
+const dropEvery = time.Minute
+
+// say logs what was dropped, at most once in a while.
+func (d *dropped) say(log *slog.Logger, kept time.Time) {
+	if d.segments == 0 || !d.said.IsZero() && time.Since(d.said) < dropEvery {
+		return
+	}
+	log.Info("the oldest spans were dropped: "+d.reason, "segments", d.segments, "spans", d.spans, "bytes", d.bytes,
+		"received_from", unixNano(int64(d.received)).UTC(), "received_to", unixNano(int64(d.latest)).UTC(), "oldest_kept", kept.UTC())
+	*d = dropped{said: time.Now()}
 }
 
 // oldest is when the oldest span was received; mu must be held.
@@ -295,7 +333,10 @@ func (db *DB) oldest() time.Time {
 
 // bytes is what the store takes on disk, or in memory; mu must be held.
 func (db *DB) bytes() int64 {
-	total := db.segmentBytes()
+	total := int64(0)
+	for _, s := range db.list {
+		total += db.sizeOf(s)
+	}
 	for _, h := range append(slices.Clone(db.sealing), db.head) {
 		if db.memory {
 			total += h.bytes
@@ -307,12 +348,12 @@ func (db *DB) bytes() int64 {
 	return total
 }
 
-func (db *DB) segmentBytes() int64 {
-	total := int64(0)
-	for _, s := range db.list {
-		total += s.size
+// sizeOf is what a segment takes on disk, or in memory.
+func (db *DB) sizeOf(s *segment) int64 {
+	if !db.memory {
+		return s.size
 	}
-	return total
+	return s.size + s.foot.size() + s.tables.Load().memory()
 }
 
 // discard removes a segment that is no part of the store any more. Those who read

@@ -150,6 +150,13 @@ func (s *segment) load() *segmentTables {
 	return t
 }
 
+func (t *segmentTables) memory() int64 {
+	if t == nil {
+		return 0
+	}
+	return t.size
+}
+
 // forget drops large tables that have not been used since it was called before.
 func (s *segment) forget() {
 	if t := s.tables.Load(); t != nil && t.size > smallTables && !s.used.Swap(false) {

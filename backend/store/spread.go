@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/throughline/throughline/backend/span"
 )
@@ -42,7 +44,7 @@ type spread struct {
 	edges      map[spreadEdge]uint32
 	edgeList   []spreadEdge
 	changes    []change // of the trace at hand
-	part       part
+	bytes      atomic.Int64 // about what it takes
 }
 
 type spreadOperation struct {
@@ -134,21 +136,35 @@ func (r *reading) spread(i int, f func(s *spread)) {
 			last[k] = v.h.traces.last[s.list[k].number]
 		}
 		r.db.mu.Unlock()
+		var p part // not kept: it refers to older heads
 		for k := range s.list {
 			if t := &s.list[k]; t.last != last[k] {
-				r.update(s, t, &o, v)
+				r.update(s, t, &o, v, &p)
 				if t.last = last[k]; int(t.last) > v.n {
 					t.last = 0 // there is more than the view shows
 				}
 			}
 		}
 	}
+	s.bytes.Store(s.size())
 	f(s)
 }
 
+func (s *spread) size() int64 {
+	n := cap(s.is) + cap(s.list)*int(unsafe.Sizeof(spreadTrace{}))
+	for i := range s.list {
+		n += cap(s.list[i].changes) * int(unsafe.Sizeof(change{}))
+	}
+	for i := range s.opList {
+		n += len(s.opList[i].service) + len(s.opList[i].name)
+	}
+	n += int((1 + mapEntry) * float64(len(s.opList)*int(unsafe.Sizeof(spreadOperation{}))+len(s.edgeList)*int(unsafe.Sizeof(spreadEdge{}))))
+	return int64(n + cap(s.changes)*int(unsafe.Sizeof(change{})))
+}
+
 // update computes what a trace adds.
-func (r *reading) update(s *spread, t *spreadTrace, o *olderSources, v *headView) {
-	id, p := v.ids[t.number], &s.part
+func (r *reading) update(s *spread, t *spreadTrace, o *olderSources, v *headView, p *part) {
+	id := v.ids[t.number]
 	s.changes = s.changes[:0]
 	r.gatherFrom(id, p, o.segments, o.heads)
 	s.tally(p, -1)
@@ -170,8 +186,7 @@ func (r *reading) update(s *spread, t *spreadTrace, o *olderSources, v *headView
 		}
 	}
 	t.changes = slices.Clip(slices.DeleteFunc(t.changes, func(c change) bool { return c.n == 0 }))
-	if cap(p.spans) > maxSpreadTrace/10 {
-		*p = part{}
+	if cap(s.changes) > maxSpreadTrace/10 {
 		s.changes = nil
 	}
 }

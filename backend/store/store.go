@@ -20,6 +20,12 @@ var ErrNotFound = errors.New("trace not found")
 // DefaultMaxBytes bounds a store in memory that is not told otherwise.
 const DefaultMaxBytes = 256 << 20
 
+// MinMemory is the least bound of a store in memory; a lower one is taken as this.
+const MinMemory = 16 << 20
+
+// minHeadBytes is what a head takes before it has many spans.
+const minHeadBytes = 1 << 20
+
 // Options are the settings of a [DB].
 type Options struct {
 	// MaxBytes bounds what is held, on disk or in memory; the oldest segments go
@@ -95,6 +101,7 @@ type DB struct {
 	list    []*segment // by the logs they hold
 	closed  bool
 	evicted Evicted
+	unsaid  dropped
 	lastErr error // of the last write to a log, nil when it went well
 	sealErr error // of the last sealing, nil when it went well
 
@@ -121,9 +128,9 @@ func New(options Options) *DB {
 	if options.MaxBytes <= 0 {
 		options.MaxBytes = DefaultMaxBytes
 	}
-	// A segment is what goes at once when there is no more room, and beside the
-	// segments there are a head that is filled and those that are sealed.
-	options.HeadBytes = min(options.HeadBytes, options.MaxBytes/16)
+	options.MaxBytes = max(options.MaxBytes, MinMemory)
+	// A segment is what goes at once when there is no more room.
+	options.HeadBytes = min(options.HeadBytes, max(options.MaxBytes/32, minHeadBytes))
 	db := newDB("", options)
 	db.fs, db.memory = newMemory(), true
 	db.start()
