@@ -168,8 +168,10 @@ func (c *coder) column(r *columnRef) {
 }
 
 func (c *coder) footer(f *footer) {
-	for _, v := range []*uint64{&f.rows, &f.events, &f.links, &f.minTime, &f.maxTime, &f.minReceived, &f.maxReceived,
-		&f.newSpans, &f.newTraces, &f.firstMinute, &f.lastMinute, &f.bloom, &f.bloomN} {
+	for _, v := range []*uint64{
+		&f.rows, &f.events, &f.links, &f.minTime, &f.maxTime, &f.minReceived, &f.maxReceived,
+		&f.newSpans, &f.newTraces, &f.firstMinute, &f.lastMinute, &f.bloom, &f.bloomN,
+	} {
 		c.u(v)
 	}
 	c.packed(&f.id, &f.start, &f.duration, &f.series, &f.parent, &f.received, &f.orphanRow, &f.orphanID,

@@ -2,7 +2,6 @@ package store
 
 import (
 	"hash/maphash"
-	"math/bits"
 	"math/rand/v2"
 
 	"github.com/throughline/throughline/backend/span"
@@ -255,9 +254,6 @@ func (t *seriesTable) add(s series) (n uint32, added bool) {
 		}
 	}
 }
-
-// widthOf is the bits that numbers up to n take.
-func widthOf(n uint64) int { return bits.Len64(n) }
 
 // find returns the index of a value that was added.
 func (f *few) find(v uint64) int {

@@ -161,14 +161,23 @@ func (db *DB) Edges(ctx context.Context, start, end uint64) (list []Edge, err er
 				})
 			}
 		}
-		for i, v := range r.heads {
-			r.spread(i, func(sp *spread) {
-				v.edges(sp, w, get)
-				sp.each(true, func(c *change) {
-					if e := &sp.edgeList[c.key]; w.has(c.at >> 16) {
-						get(e.parent, e.child, e.status)(uint32(c.at&0xffff), int64(c.n))
+		for i := range r.heads {
+			r.spreadCalls(i, true, func(sp *spread) {
+				adds := make([]func(uint32, int64), len(sp.edgeList))
+				add := func(edge uint32, at uint64, n int32) {
+					if n == 0 || !w.has(at>>16) {
+						return
 					}
-				})
+					if adds[edge] == nil {
+						e := &sp.edgeList[edge]
+						adds[edge] = get(e.parent, e.child, e.status)
+					}
+					adds[edge](uint32(at&0xffff), int64(n))
+				}
+				for k, n := range sp.calls.counts {
+					add(k.edge, k.at, n)
+				}
+				sp.each(true, func(c *change) { add(c.key, c.at, c.n) })
 			})
 		}
 		list = make([]Edge, 0, len(all))
@@ -184,52 +193,6 @@ func (db *DB) Edges(ctx context.Context, start, end uint64) (list []Edge, err er
 		return cmp.Or(strings.Compare(a.Parent, b.Parent), strings.Compare(a.Child, b.Child))
 	})
 	return list, err
-}
-
-// edges counts the calls of a head whose traces are not spread.
-func (v *headView) edges(sp *spread, w window, get func(parent, child string, status int32) func(uint32, int64)) {
-	type key struct {
-		from, to uint32 // resources
-		status   int32
-	}
-	all := map[key]func(uint32, int64){}
-	order, from := v.byTrace()
-	var at map[[8]byte]uint32
-	for t := range v.ids {
-		rows := order[from[t]:from[t+1]]
-		if sp.has(uint32(t)) {
-			continue
-		}
-		if len(rows) > manyRows {
-			at = make(map[[8]byte]uint32, len(rows))
-			for _, i := range rows {
-				at[v.row(int(i)).id] = i
-			}
-		}
-		for _, i := range rows {
-			r := v.row(int(i))
-			if r.parent == ([8]byte{}) || !w.has(r.start/nanosPerMinute) {
-				continue
-			}
-			parent, ok := uint32(0), false
-			if len(rows) > manyRows {
-				parent, ok = at[r.parent]
-			} else if k := slices.IndexFunc(rows, func(i uint32) bool { return v.row(int(i)).id == r.parent }); k >= 0 {
-				parent, ok = rows[k], true
-			}
-			if !ok {
-				continue
-			}
-			se := &v.series[r.series]
-			k := key{v.series[v.row(int(parent)).series].resource, se.resource, se.status}
-			f := all[k]
-			if f == nil {
-				f = get(v.resources[k.from].ServiceName(), v.resources[k.to].ServiceName(), k.status)
-				all[k] = f
-			}
-			f(bucketOf(r.end-r.start), 1)
-		}
-	}
 }
 
 // window is a range of minutes, both ends included, and the whole hours in it.

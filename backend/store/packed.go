@@ -37,11 +37,6 @@ type packer struct {
 	dir      []byte
 }
 
-func (p *packer) reset() {
-	p.total = 0
-	p.buf, p.data, p.dir = p.buf[:0], p.data[:0], p.dir[:0]
-}
-
 func (p *packer) push(v uint64) {
 	if p.buf = append(p.buf, v); len(p.buf) == blockLen {
 		p.flush()

@@ -101,12 +101,11 @@ type lite struct {
 	kind       int32
 	status     int32
 
-	segment    *segment // or
-	view       *headView
-	row        uint64
-	trace      uint64 // its number in the segment
-	first      uint64 // row of the trace
-	superseded bool
+	segment *segment // or
+	view    *headView
+	row     uint64
+	trace   uint64 // its number in the segment
+	first   uint64 // row of the trace
 }
 
 // service is valid for as long as the reading is.

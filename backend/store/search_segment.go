@@ -91,7 +91,6 @@ type segmentScan struct {
 	series [blockLen]uint64
 	rows   [blockLen]uint16
 	trace  uint64 // the traces from it on are done with
-	done   uint64 // rows from it on belong to a trace that is a candidate
 }
 
 // block searches one block of rows. It is done when no older trace is wanted.

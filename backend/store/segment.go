@@ -201,10 +201,6 @@ func (s *segment) scope(t *segmentTables, n uint32) *span.Scope {
 	return c
 }
 
-func (s *segment) service(n uint32) string {
-	return string(s.table(s.foot.services).at(uint64(n)))
-}
-
 func (s *segment) traceID(trace uint64) (id span.TraceID) {
 	hi, lo := s.packed(s.foot.traceHi), s.packed(s.foot.traceLo)
 	putBigEndian(id[:8], hi.get(trace))

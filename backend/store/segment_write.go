@@ -89,7 +89,6 @@ func (w *fileWriter) numbers(values []uint64) packedRef {
 type traceWriter struct {
 	ids                             []span.TraceID
 	hi, lo, row, start, end, recent packer
-	lastStart                       uint64
 }
 
 func (t *traceWriter) add(id span.TraceID, firstRow, start, end, received uint64) {

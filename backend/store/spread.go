@@ -43,7 +43,8 @@ type spread struct {
 	opList     []spreadOperation
 	edges      map[spreadEdge]uint32
 	edgeList   []spreadEdge
-	changes    []change // of the trace at hand
+	calls      calls        // of the other traces
+	changes    []change     // of the trace at hand
 	bytes      atomic.Int64 // about what it takes
 }
 
@@ -60,6 +61,7 @@ type spreadEdge struct {
 // spreadTrace is what a trace adds.
 type spreadTrace struct {
 	number  uint32 // in the head
+	known   bool   // older sources have spans of it
 	last    uint32 // row+1 of its last span as of then, 0 when it is to be looked at
 	rows    int    // of the head
 	spans   int    // that older sources do not have
@@ -114,7 +116,10 @@ func (o *olderSources) spans(id *span.TraceID) int {
 }
 
 // spread calls f with the spread traces of head number i of the reading.
-func (r *reading) spread(i int, f func(s *spread)) {
+func (r *reading) spread(i int, f func(s *spread)) { r.spreadCalls(i, false, f) }
+
+// spreadCalls is spread, with the calls of the other traces if they are wanted.
+func (r *reading) spreadCalls(i int, calls bool, f func(s *spread)) {
 	v := r.heads[i]
 	s := &v.h.spread
 	s.mu.Lock()
@@ -122,32 +127,47 @@ func (r *reading) spread(i int, f func(s *spread)) {
 	o := r.olderThan(i)
 	for ; s.checked < len(v.ids); s.checked++ {
 		n := o.spans(&v.ids[s.checked])
-		is := n > 0 && n <= maxSpreadTrace && s.older+n <= maxSpreadSpans
-		s.is = append(s.is, is)
-		if is {
+		s.is = append(s.is, false)
+		if n > 0 && n <= maxSpreadTrace && s.older+n <= maxSpreadSpans {
 			s.older += n
-			s.list = append(s.list, spreadTrace{number: uint32(s.checked)})
+			s.mark(uint32(s.checked))
+			s.list[len(s.list)-1].known = true
 		}
 	}
-	if len(s.list) > 0 {
-		last := make([]uint32, len(s.list))
-		r.db.mu.Lock()
-		for k := range s.list {
-			last[k] = v.h.traces.last[s.list[k].number]
-		}
-		r.db.mu.Unlock()
-		var p part // not kept: it refers to older heads
-		for k := range s.list {
-			if t := &s.list[k]; t.last != last[k] {
-				r.update(s, t, &o, v, &p)
-				if t.last = last[k]; int(t.last) > v.n {
-					t.last = 0 // there is more than the view shows
-				}
+	if calls {
+		s.calls.count(r, s, v)
+	}
+	r.updateAll(s, &o, v)
+	s.bytes.Store(s.size())
+	f(s)
+}
+
+// updateAll computes what those of the traces add that have changed.
+func (r *reading) updateAll(s *spread, o *olderSources, v *headView) {
+	if len(s.list) == 0 {
+		return
+	}
+	last := make([]uint32, len(s.list))
+	r.db.mu.Lock()
+	for k := range s.list {
+		last[k] = v.h.traces.last[s.list[k].number]
+	}
+	r.db.mu.Unlock()
+	var p part // not kept: it refers to older heads
+	for k := range s.list {
+		if t := &s.list[k]; t.last != last[k] {
+			r.update(s, t, o, v, &p)
+			if t.last = last[k]; int(t.last) > v.n {
+				t.last = 0 // there is more than the view shows
 			}
 		}
 	}
-	s.bytes.Store(s.size())
-	f(s)
+}
+
+// mark makes a trace one of the list.
+func (s *spread) mark(trace uint32) {
+	s.is[trace] = true
+	s.list = append(s.list, spreadTrace{number: trace})
 }
 
 func (s *spread) size() int64 {
@@ -159,6 +179,7 @@ func (s *spread) size() int64 {
 		n += len(s.opList[i].service) + len(s.opList[i].name)
 	}
 	n += int((1 + mapEntry) * float64(len(s.opList)*int(unsafe.Sizeof(spreadOperation{}))+len(s.edgeList)*int(unsafe.Sizeof(spreadEdge{}))))
+	n += s.calls.size()
 	return int64(n + cap(s.changes)*int(unsafe.Sizeof(change{})))
 }
 
@@ -259,11 +280,11 @@ func (s *spread) each(edges bool, f func(c *change)) {
 	}
 }
 
-// counts returns how many of the traces have spans in the head, how many rows those
-// are, and how many spans they add.
+// counts returns how many of the traces are known to older sources, how many rows
+// of the head all of them have, and how many spans they add.
 func (s *spread) counts() (traces, rows, spans int) {
 	for i := range s.list {
-		if s.list[i].rows > 0 {
+		if s.list[i].known && s.list[i].rows > 0 {
 			traces++
 		}
 		rows += s.list[i].rows

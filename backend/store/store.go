@@ -116,10 +116,10 @@ type DB struct {
 
 // counters are of things that happened since the store was opened.
 type counters struct {
-	appends, refused, walBytes, fsyncs   atomic.Uint64
-	sealed, compacted, corrupt, walLost  atomic.Uint64
-	recoveredRecords, recoveredSpans     atomic.Uint64
-	sealNanos, compactNanos, segmentsOut atomic.Uint64
+	appends, refused, walBytes, fsyncs  atomic.Uint64
+	sealed, compacted, corrupt, walLost atomic.Uint64
+	recoveredRecords, recoveredSpans    atomic.Uint64
+	sealNanos, compactNanos             atomic.Uint64
 }
 
 // New makes an empty store in memory, which is gone when the process ends.

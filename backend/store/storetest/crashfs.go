@@ -35,7 +35,6 @@ type crashFile struct {
 	name   string
 	data   []byte
 	synced []byte
-	zeros  int // reserved
 }
 
 // NewCrashFS makes an empty file system that loses power at the operation with
