@@ -124,7 +124,8 @@ func (db *DB) settle(h *head, from, to int, err error) {
 	if err != nil {
 		h.kill(from, to)
 		db.failed(err)
-	} else {
+	} else if db.lastErr != nil {
+		db.options.Log.Info("the store can write again")
 		db.lastErr = nil
 	}
 	h.commit(to)
@@ -132,6 +133,7 @@ func (db *DB) settle(h *head, from, to int, err error) {
 
 // failed remembers and logs that a log cannot be written; mu must be held.
 func (db *DB) failed(err error) {
+	db.retryAt.Store(time.Now().Add(writeRetry).UnixNano())
 	if db.lastErr == nil {
 		db.options.Log.Error("the store cannot write: spans are refused until it can", "error", err)
 	}
@@ -217,16 +219,16 @@ func (db *DB) writable(ctx context.Context) (*wal, error) {
 		}
 		if w.failed.Load() {
 			w.drain() // its queue fails before the next log's succeeds
+			db.dropEmpty(h)
 		}
 	}
-	if time.Now().Before(db.retryAt) {
+	if time.Now().UnixNano() < db.retryAt.Load() {
 		db.mu.Lock()
 		defer db.mu.Unlock()
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, db.lastErr)
 	}
 	w, err := createWAL(db.fs, db.dir, db.nextWAL, db.options.Durability)
 	if err != nil {
-		db.retryAt = time.Now().Add(writeRetry)
 		db.mu.Lock()
 		defer db.mu.Unlock()
 		db.failed(err)
@@ -238,6 +240,25 @@ func (db *DB) writable(ctx context.Context) (*wal, error) {
 	h.wals = append(h.wals, w)
 	db.mu.Unlock()
 	return w, nil
+}
+
+// dropEmpty removes the last log of a head when it failed before anything in it was
+// acknowledged, so that attempts on a full disk do not leave logs behind.
+func (db *DB) dropEmpty(h *head) {
+	last := len(h.wals) - 1
+	w := h.wals[last]
+	w.leader.Lock()
+	kept := w.acknowledged()
+	w.leader.Unlock()
+	if kept > walHeader {
+		return
+	}
+	if err := errors.Join(w.close(), db.fs.Remove(w.name)); err != nil {
+		return // it goes with the head
+	}
+	db.mu.Lock()
+	h.wals = slices.Clone(h.wals[:last])
+	db.mu.Unlock()
 }
 
 // rotate makes the head one that waits to be sealed, unless it is empty; appending

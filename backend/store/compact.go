@@ -35,8 +35,9 @@ func mergeable(list []*segment, maxBytes int64) []*segment {
 	for t := range 8 {
 		for from := 0; from < len(list); {
 			to, rows, bytes := from, uint64(0), int64(0)
+			keys := keySet{}
 			for to < len(list) && to-from < 2*fanIn && tier(list[to]) <= t && rows+list[to].foot.rows <= maxMerged &&
-				bytes+list[to].size <= maxBytes {
+				bytes+list[to].size <= maxBytes && keys.fits(list[to].foot.columns) {
 				rows += list[to].foot.rows
 				bytes += list[to].size
 				to++
@@ -48,6 +49,31 @@ func mergeable(list []*segment, maxBytes int64) []*segment {
 		}
 	}
 	return nil
+}
+
+// keySet is the columns of the segments of a group.
+type keySet struct {
+	sum int // of their numbers, which is enough to know while it is small
+	set map[columnKey]struct{}
+	all [][]columnRef
+}
+
+// fits adds the columns of a segment unless they become too many.
+func (k *keySet) fits(columns []columnRef) bool {
+	k.all = append(k.all, columns)
+	if k.sum += len(columns); k.sum <= maxMergedKeys {
+		return true
+	}
+	if k.set == nil {
+		k.set = map[columnKey]struct{}{}
+	}
+	for _, list := range k.all {
+		for i := range list {
+			k.set[list[i].columnKey] = struct{}{}
+		}
+	}
+	k.all = nil
+	return len(k.set) <= maxMergedKeys
 }
 
 // compactor merges segments until done; it is told by compactWake when there are
@@ -200,9 +226,6 @@ func newMerge(segments []*segment, f File, done <-chan struct{}) *merge {
 
 func (m *merge) run() error {
 	m.tables()
-	if len(m.columns) > maxMergedKeys {
-		return fmt.Errorf("segments have %d attribute keys together, more than can be merged", len(m.columns))
-	}
 	m.order()
 	if err := m.fixed(); err != nil {
 		return err

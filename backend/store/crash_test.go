@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -158,6 +159,9 @@ func TestFailures(t *testing.T) {
 		{"remove", ".wal", syscall.EIO},
 		{"remove", ".seg", syscall.EIO},
 		{"remove", ".tmp", syscall.EIO},
+		{"*", "", syscall.EROFS},
+		{"*", ".wal", syscall.ENOSPC},
+		{"*", ".tmp", syscall.ENOSPC},
 	} {
 		t.Run(c.op+c.suffix, func(t *testing.T) {
 			fs := storetest.NewCrashFS(0)
@@ -181,7 +185,8 @@ func TestFailures(t *testing.T) {
 			}
 			appendSome(10)
 			fs.Fail(func(op, name string) error {
-				if op == c.op && strings.HasSuffix(name, c.suffix) {
+				changes := op != "open" && op != "map" && op != "list"
+				if (op == c.op || c.op == "*" && changes) && strings.HasSuffix(name, c.suffix) {
 					return c.err
 				}
 				return nil
@@ -204,6 +209,9 @@ func TestFailures(t *testing.T) {
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}
+			if files := fs.Abused(); len(files) > 0 {
+				t.Errorf("used again after they had failed: %v", files)
+			}
 			options.FS = fs.Restart(nil)
 			db, err = store.Open("data", options)
 			if err != nil {
@@ -212,5 +220,80 @@ func TestFailures(t *testing.T) {
 			check(t, db, n, acknowledged)
 			db.Close()
 		})
+	}
+}
+
+// TestFullDiskLeavesNoLogs refuses many appends while every write fails, and leaves
+// no file of each attempt behind.
+func TestFullDiskLeavesNoLogs(t *testing.T) {
+	fs := storetest.NewCrashFS(0)
+	options := crashOptions
+	options.FS = fs
+	db, err := store.Open("data", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var syncs atomic.Int64
+	fs.Fail(func(op, name string) error {
+		// The header goes well, the records do not.
+		if op == "sync" && strings.HasSuffix(name, ".wal") && syncs.Add(1)%2 == 0 {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	refused := 0
+	for deadline := time.Now().Add(time.Minute); syncs.Load() < 8 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if err := db.Append(t.Context(), numbered(refused)); errors.Is(err, store.ErrUnavailable) {
+			refused++
+		} else if err == nil {
+			t.Fatal("acknowledged without a sync")
+		}
+	}
+	if s := db.Stats(); s.WALFiles > 1 || s.Unwritable == nil || refused < 4 {
+		t.Errorf("%d refused, %d logs, %v", refused, s.WALFiles, s.Unwritable)
+	}
+}
+
+// TestInterval acknowledges at once and syncs soon: what was acknowledged survives
+// the loss of power a little later. When the sync fails, a segment keeps it.
+func TestInterval(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		fs := storetest.NewCrashFS(0)
+		options := crashOptions
+		options.FS, options.Durability = fs, store.Durability{Interval: 10 * time.Millisecond}
+		db, err := store.Open("data", options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var created atomic.Bool
+		if fails {
+			fs.Fail(func(op, name string) error {
+				if op == "sync" && strings.HasSuffix(name, ".wal") && created.Swap(true) {
+					return syscall.EIO
+				}
+				return nil
+			})
+		}
+		if err := db.Append(t.Context(), numbered(0)); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			options.FS = fs.Restart(nil)
+			after, err := store.Open("data", options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = after.Trace(t.Context(), numbered(0).Spans[0].TraceID)
+			after.Close()
+			if err == nil {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("fails %t: not durable: %v", fails, err)
+			}
+		}
+		fs.Fail(nil)
+		db.Close()
 	}
 }

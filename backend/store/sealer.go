@@ -381,12 +381,26 @@ func (db *DB) syncEvery(interval time.Duration, done <-chan struct{}) {
 		}
 		db.mu.Unlock()
 		for _, w := range wals {
-			if err := w.flush(); err != nil && !errors.Is(err, ErrClosed) {
+			if err := w.flush(); err != nil {
 				db.mu.Lock()
 				db.failed(err)
 				db.mu.Unlock()
+				db.rescue(w)
 			}
 		}
+	}
+}
+
+// rescue begins to make a segment of the head whose log cannot be synced, which
+// makes durable what was acknowledged.
+func (db *DB) rescue(w *wal) {
+	db.appending.Lock()
+	defer db.appending.Unlock()
+	db.mu.Lock()
+	current := slices.Contains(db.head.wals, w)
+	db.mu.Unlock()
+	if current {
+		db.rotate()
 	}
 }
 

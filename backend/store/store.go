@@ -92,7 +92,7 @@ type DB struct {
 	appending sync.Mutex
 	stream    span.Stream
 	nextWAL   uint64
-	retryAt   time.Time // no new log before it, after one has failed
+	retryAt   atomic.Int64 // unix nanoseconds: no new log before it, after one has failed
 
 	mu      sync.Mutex // guards everything down to the blank line, and the insides of heads
 	head    *head

@@ -195,18 +195,28 @@ func (w *wal) syncNow() error {
 
 // abandon tries to take away what was refused; that it stays does no harm.
 func (w *wal) abandon(err error) error {
-	_ = w.file.Truncate(w.synced)
+	_ = w.file.Truncate(w.acknowledged())
 	return err
 }
 
-// flush syncs what was written without sync.
+// acknowledged is the size of the file up to the last record that was acknowledged.
+func (w *wal) acknowledged() int64 {
+	if w.sync {
+		return w.synced
+	}
+	return w.written
+}
+
+// flush syncs what was written without sync. It returns the error of the first
+// time that this fails only.
 func (w *wal) flush() error {
 	w.leader.Lock()
 	defer w.leader.Unlock()
-	if w.err == nil && w.synced < w.written {
-		w.err = w.syncNow()
-		w.failed.Store(w.err != nil)
+	if w.err != nil || w.synced == w.written {
+		return nil
 	}
+	w.err = w.syncNow()
+	w.failed.Store(w.err != nil)
 	return w.err
 }
 

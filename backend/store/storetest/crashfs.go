@@ -28,6 +28,7 @@ type CrashFS struct {
 	lost    bool
 	locked  bool
 	fail    func(op, name string) error
+	abused  []string
 }
 
 type crashFile struct {
@@ -35,6 +36,7 @@ type crashFile struct {
 	name   string
 	data   []byte
 	synced []byte
+	failed bool // a write or a sync; such a file is not to be trusted again
 }
 
 // NewCrashFS makes an empty file system that loses power at the operation with
@@ -49,6 +51,14 @@ func (fs *CrashFS) Fail(f func(op, name string) error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.fail = f
+}
+
+// Abused lists the files that were written to or synced after that had failed: a
+// sync that succeeds then says nothing about what was written before.
+func (fs *CrashFS) Abused() []string {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return fs.abused
 }
 
 // Ops is how many operations have changed something.
@@ -213,10 +223,19 @@ func (u unlocker) Close() error {
 	return nil
 }
 
+// use notes when a file that had failed is used again.
+func (f *crashFile) use() {
+	if f.failed {
+		f.fs.abused = append(f.fs.abused, f.name)
+	}
+}
+
 func (f *crashFile) Write(b []byte) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
+	f.use()
 	if err := f.fs.do("write", f.name); err != nil {
+		f.failed = true
 		// A write that fails may have written some of it.
 		n := len(b) / 2
 		f.data = append(f.data, b[:n]...)
@@ -229,7 +248,9 @@ func (f *crashFile) Write(b []byte) (int, error) {
 func (f *crashFile) Sync() error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
+	f.use()
 	if err := f.fs.do("sync", f.name); err != nil {
+		f.failed = true
 		return err
 	}
 	f.synced = append([]byte{}, f.data...)
