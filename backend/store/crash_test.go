@@ -228,7 +228,7 @@ func TestFailures(t *testing.T) {
 func TestFullDiskLeavesNoLogs(t *testing.T) {
 	fs := storetest.NewCrashFS(0)
 	options := crashOptions
-	options.FS = fs
+	options.FS, options.HeadSpans = fs, 1000
 	db, err := store.Open("data", options)
 	if err != nil {
 		t.Fatal(err)
