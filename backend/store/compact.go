@@ -107,7 +107,7 @@ func (db *DB) compactOnce(done <-chan struct{}) (again bool, err error) {
 	db.mu.Lock()
 	most := int64(math.MaxInt64)
 	if db.memory {
-		most = db.options.MaxBytes / (4 * memoryReserve)
+		most = db.options.MaxBytes / (2 * memoryReserve)
 	}
 	for _, s := range mergeable(db.list, most) {
 		if s.acquire() {

@@ -88,6 +88,15 @@ const (
 	maxKey     = 256     // bytes; longer keys go to the rest
 )
 
+// firstChunk is the capacity that a chunk begins with: the first one grows, so that
+// a head with few spans is small.
+func firstChunk(chunks, size int) int {
+	if chunks == 0 {
+		return size / 64
+	}
+	return size
+}
+
 // records is the events or the links: which shape, and where the slots are.
 type records struct {
 	chunks [][]uint64 // shape in the high half, position of the slots in the low one
@@ -96,7 +105,7 @@ type records struct {
 
 func (r *records) push(shape, slots uint32) {
 	if r.n%rowChunk == 0 {
-		r.chunks = append(r.chunks, make([]uint64, 0, rowChunk))
+		r.chunks = append(r.chunks, make([]uint64, 0, firstChunk(len(r.chunks), rowChunk)))
 	}
 	last := len(r.chunks) - 1
 	r.chunks[last] = append(r.chunks[last], uint64(shape)<<32|uint64(slots))
@@ -223,7 +232,7 @@ func (h *head) append(s *span.Span, trace uint32) {
 		flags: s.Flags, shape: uint32(h.shape(at)),
 	})
 	if h.n%rowChunk == 0 {
-		h.rows = append(h.rows, make([]row, 0, rowChunk))
+		h.rows = append(h.rows, make([]row, 0, firstChunk(len(h.rows), rowChunk)))
 		h.latest = append(h.latest, 0)
 	}
 	chunk := &h.rows[len(h.rows)-1]
@@ -254,11 +263,16 @@ func originBytes(o span.Origin, key string, attributes []span.Attribute) int64 {
 
 // size is what the head takes.
 func (h *head) size() int64 {
-	n := len(h.rows)*rowChunk*int(unsafe.Sizeof(row{})) + cap(h.rows)*24 + cap(h.latest)*8
+	n := cap(h.rows)*24 + cap(h.latest)*8
+	for _, c := range h.rows {
+		n += cap(c) * int(unsafe.Sizeof(row{}))
+	}
 	for _, c := range h.slots {
 		n += cap(c) * 8
 	}
-	n += (len(h.events.chunks) + len(h.links.chunks)) * rowChunk * 8
+	for _, c := range slices.Concat(h.events.chunks, h.links.chunks) {
+		n += cap(c) * 8
+	}
 	for _, c := range h.columns {
 		n += c.size()
 	}

@@ -249,7 +249,7 @@ func (h *head) restOf(at int32, scope Scope) int32 {
 func (h *head) place(slots []uint64) uint32 {
 	last := len(h.slots) - 1
 	if last < 0 || len(h.slots[last])+len(slots) > slotChunk {
-		h.slots = append(h.slots, make([]uint64, 0, max(slotChunk, len(slots))))
+		h.slots = append(h.slots, make([]uint64, 0, max(firstChunk(len(h.slots), slotChunk), len(slots))))
 		last++
 	}
 	c := h.slots[last]

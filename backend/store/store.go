@@ -21,10 +21,10 @@ var ErrNotFound = errors.New("trace not found")
 const DefaultMaxBytes = 256 << 20
 
 // MinMemory is the least bound of a store in memory; a lower one is taken as this.
-const MinMemory = 16 << 20
+const MinMemory = 1 << 20
 
 // minHeadBytes is what a head takes before it has many spans.
-const minHeadBytes = 1 << 20
+const minHeadBytes = 128 << 10
 
 // Options are the settings of a [DB].
 type Options struct {
