@@ -92,6 +92,7 @@ func New(config Config) http.Handler {
 	s.jaegerRoutes(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /metrics", s.metrics)
 	if config.UI != nil {
 		mux.Handle("/", config.UI)
 	}

@@ -13,57 +13,57 @@ import (
 	"github.com/throughline/throughline/backend/span"
 )
 
-// read returns the decoded spans or a refusal. What they take is held.
-func (r *Receiver) read(w http.ResponseWriter, req *http.Request, held *holding) (*span.Batch, error) {
+// read returns the request in protobuf, with the spans that were lost on the way to
+// it from JSON, or a refusal. What it takes is
+// held.
+func (r *Receiver) read(w http.ResponseWriter, req *http.Request, held *holding) (request string, rejected span.Rejected, err error) {
 	encoding := strings.ToLower(req.Header.Get("Content-Encoding"))
 	if contentType(req) == "" {
-		return nil, &refusal{
+		return "", rejected, &refusal{
 			codes.InvalidArgument, http.StatusUnsupportedMediaType,
 			fmt.Sprintf("content type %.100q: want %s or %s", req.Header.Get("Content-Type"), protobufType, jsonType),
 		}
 	}
 	if encoding != "" && encoding != "identity" && encoding != "gzip" {
 		w.Header().Set("Accept-Encoding", "gzip")
-		return nil, &refusal{
+		return "", rejected, &refusal{
 			codes.InvalidArgument, http.StatusUnsupportedMediaType,
 			fmt.Sprintf("content encoding %.100q: want gzip or none", encoding),
 		}
 	}
 	limits := r.config.Limits
 	if req.ContentLength > limits.Body {
-		return nil, tooLarge("", limits.Body)
+		return "", rejected, tooLarge("", limits.Body)
 	}
 	body := http.MaxBytesReader(w, req.Body, limits.Body)
 	text, err := readAll(body, encoding == "gzip", limits.Decompressed, held)
 	if err != nil {
 		if busy, ok := errors.AsType[*refusal](err); ok {
-			return nil, busy
+			return "", rejected, busy
 		}
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, tooLarge("", limits.Body)
+			return "", rejected, tooLarge("", limits.Body)
 		}
 		if errors.Is(err, errDecompressed) {
-			return nil, tooLarge(" after decompression", limits.Decompressed)
+			return "", rejected, tooLarge(" after decompression", limits.Decompressed)
 		}
 		if req.Context().Err() != nil {
-			return nil, &refusal{codes.Canceled, 499, "the client gave up"}
+			return "", rejected, &refusal{codes.Canceled, 499, "the client gave up"}
 		}
-		return nil, &refusal{codes.InvalidArgument, http.StatusBadRequest, fmt.Sprintf("reading the request: %v", err)}
+		return "", rejected, &refusal{codes.InvalidArgument, http.StatusBadRequest, fmt.Sprintf("reading the request: %v", err)}
 	}
 	json := contentType(req) == jsonType
 	if busy := held.hold(cost(len(text), json)); busy != nil {
-		return nil, busy
+		return "", rejected, busy
 	}
-	var batch *span.Batch
-	if json {
-		batch, err = span.DecodeJSON([]byte(text), r.limits())
-	} else {
-		batch, err = span.DecodeProto(text, r.limits())
+	if !json {
+		return text, rejected, nil
 	}
+	batch, err := span.DecodeJSON([]byte(text), r.limits())
 	if err != nil {
-		return nil, decodeError(err)
+		return "", rejected, decodeError(err)
 	}
-	return batch, nil
+	return string(span.EncodeProto(batch.Spans)), batch.Rejected, nil
 }
 
 func tooLarge(when string, limit int64) *refusal {

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unsafe"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -31,7 +32,10 @@ const traceService = "opentelemetry.proto.collector.trace.v1.TraceService"
 
 // request and response hold the bytes of the messages: the decoder of package
 // span reads them in place.
-type request struct{ body string }
+type request struct {
+	body   string // valid until buffer is freed
+	buffer mem.Buffer
+}
 
 type response struct{ body []byte }
 
@@ -51,12 +55,9 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return c.CodecV2.Unmarshal(data, v)
 	}
-	var b strings.Builder
-	b.Grow(data.Len())
-	for _, part := range data {
-		b.Write(part.ReadOnlyData())
-	}
-	r.body = b.String()
+	r.buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
+	bytes := r.buffer.ReadOnlyData()
+	r.body = unsafe.String(unsafe.SliceData(bytes), len(bytes))
 	return nil
 }
 
@@ -65,6 +66,10 @@ func (r *Receiver) newGRPC() *grpc.Server {
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
 		grpc.MaxRecvMsgSize(int(r.config.Limits.Decompressed)),
 		grpc.MaxConcurrentStreams(64),
+		// A request of 500 spans is 200 KB: these save half of the system calls.
+		grpc.ReadBufferSize(256<<10),
+		grpc.InitialWindowSize(1<<20),
+		grpc.InitialConnWindowSize(4<<20),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.StatsHandler(observer{r}),
@@ -109,10 +114,12 @@ func (r *Receiver) exportGRPC(_ any, stream grpc.ServerStream) (err error) {
 	case <-ctx.Done():
 		return status.FromContextError(ctx.Err()).Err()
 	}
-	body, err := receive(stream)
+	in, err := receive(stream)
 	if err != nil {
 		return err
 	}
+	defer in.buffer.Free()
+	body := in.body
 	if wire := wireLength(ctx); wire > r.config.Limits.Body {
 		return status.Errorf(codes.ResourceExhausted, "request of %d bytes: the limit is %d bytes", wire, r.config.Limits.Body)
 	}
@@ -121,18 +128,15 @@ func (r *Receiver) exportGRPC(_ any, stream grpc.ServerStream) (err error) {
 	if busy := held.hold(cost(len(body), false)); busy != nil {
 		return grpcError(busy)
 	}
-	batch, err := span.DecodeProto(body, r.limits())
+	rejected, err := r.export(ctx, "grpc", body, span.Rejected{})
 	if err != nil {
-		return grpcError(decodeError(err))
-	}
-	if err := r.export(ctx, "grpc", batch); err != nil {
 		return grpcError(err)
 	}
-	return stream.SendMsg(&response{span.AppendExportResponse(nil, &batch.Rejected)})
+	return stream.SendMsg(&response{span.AppendExportResponse(nil, &rejected)})
 }
 
 // receive reads the request; a client that takes too long is left.
-func receive(stream grpc.ServerStream) (string, error) {
+func receive(stream grpc.ServerStream) (request, error) {
 	type received struct {
 		in  request
 		err error
@@ -150,9 +154,9 @@ func receive(stream grpc.ServerStream) (string, error) {
 		if errors.Is(m.err, io.EOF) {
 			m.err = status.Error(codes.InvalidArgument, "no request message")
 		}
-		return m.in.body, m.err
+		return m.in, m.err
 	case <-late.C: // to return ends the stream, and with it the goroutine
-		return "", status.Errorf(codes.DeadlineExceeded, "the request did not come within %s", receiveTime)
+		return request{}, status.Errorf(codes.DeadlineExceeded, "the request did not come within %s", receiveTime)
 	}
 }
 

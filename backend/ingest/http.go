@@ -168,9 +168,9 @@ func (r *Receiver) traces(w http.ResponseWriter, req *http.Request) {
 	}
 	held := holding{receiver: r}
 	defer held.release()
-	batch, err := r.read(w, req, &held)
+	request, rejected, err := r.read(w, req, &held)
 	if err == nil {
-		err = r.export(req.Context(), "http", batch)
+		rejected, err = r.export(req.Context(), "http", request, rejected)
 	}
 	if err != nil {
 		e, ok := errors.AsType[*refusal](err)
@@ -181,9 +181,9 @@ func (r *Receiver) traces(w http.ResponseWriter, req *http.Request) {
 		r.fail(w, req, e)
 		return
 	}
-	body := span.AppendExportResponse(nil, &batch.Rejected)
+	body := span.AppendExportResponse(nil, &rejected)
 	if contentType(req) == jsonType {
-		body = span.AppendExportResponseJSON(nil, &batch.Rejected)
+		body = span.AppendExportResponseJSON(nil, &rejected)
 	}
 	w.Header().Set("Content-Type", contentType(req))
 	w.Write(body)

@@ -175,30 +175,31 @@ func (e *refusal) Error() string { return e.reason }
 // retryAfter is what clients are told to wait when they should try again.
 const retryAfter = time.Second
 
-// export stores the spans of a decoded request.
-func (r *Receiver) export(ctx context.Context, protocol string, batch *span.Batch) error {
-	total := len(batch.Spans) + batch.Rejected.Count
-	batch.Validate(r.config.Now())
-	if err := r.config.Store.Append(ctx, batch); err != nil {
-		if errors.Is(err, store.ErrClosed) {
-			return &refusal{codes.Unavailable, http.StatusServiceUnavailable, "the server is stopping"}
+// export stores the spans of a request in protobuf, which it does not keep.
+// rejected are those that were lost on the way to protobuf.
+func (r *Receiver) export(ctx context.Context, protocol, request string, rejected span.Rejected) (span.Rejected, error) {
+	accepted, more, err := r.config.Store.AppendRequest(ctx, request)
+	rejected.Merge(&more)
+	if err != nil {
+		switch {
+		case errors.Is(err, store.ErrClosed):
+			return rejected, &refusal{codes.Unavailable, http.StatusServiceUnavailable, "the server is stopping"}
+		case errors.Is(err, store.ErrUnavailable):
+			return rejected, &refusal{codes.Unavailable, http.StatusServiceUnavailable, "the store cannot write now, try again"}
+		case ctx.Err() != nil:
+			return rejected, &refusal{codes.Canceled, 499, "the client gave up"}
 		}
-		if ctx.Err() != nil {
-			return &refusal{codes.Canceled, 499, "the client gave up"}
-		}
-		r.config.Log.Error("storing spans", "error", err)
-		return &refusal{codes.Internal, http.StatusInternalServerError, "storing spans failed"}
+		return rejected, decodeError(err)
 	}
-	rejected := uint64(batch.Rejected.Count)
-	r.rejectedSpans.Add(rejected)
-	if rejected > 0 {
-		r.remember(protocol, batch.Rejected.String())
+	r.rejectedSpans.Add(uint64(rejected.Count))
+	if rejected.Count > 0 {
+		r.remember(protocol, rejected.String())
 	}
-	if n := uint64(total) - rejected; n > 0 {
-		r.acceptedSpans.Add(n)
+	if accepted > 0 {
+		r.acceptedSpans.Add(uint64(accepted))
 		r.lastAccepted.Store(r.config.Now().UnixNano())
 	}
-	return nil
+	return rejected, nil
 }
 
 // decodeError says how a request that cannot be decoded is refused.

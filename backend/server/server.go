@@ -33,6 +33,7 @@ type Config struct {
 	OTLPGRPC string // OTLP over gRPC; empty turns it off
 	OTLPHTTP string // OTLP over HTTP; empty turns it off
 
+	Data   string // directory of the store; empty or MemoryData keeps all in memory
 	Store  store.Options
 	Limits ingest.Limits
 
@@ -70,7 +71,7 @@ func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) 
 		config.ShutdownTimeout = 5 * time.Second
 	}
 	config.Store.Log = config.Log
-	limitMemory(config.Store.MaxBytes)
+	config.Store.Limits.Depth = config.Limits.Depth
 
 	listeners, err := listen(config)
 	if err != nil {
@@ -79,7 +80,10 @@ func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) 
 	defer listeners.close()
 	addresses := listeners.addresses()
 
-	db := store.New(config.Store)
+	db, err := openStore(config)
+	if err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 
 	var stopping atomic.Bool
@@ -141,7 +145,7 @@ func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) 
 		return errors.Join(err, receiver.Shutdown(end))
 	})
 	config.Log.Info("ready", "ui", addresses.URL(), "otlp_grpc", addresses.OTLPGRPC, "otlp_http", addresses.OTLPHTTP,
-		"store", "memory", "max_bytes", db.Stats().MaxBytes, "start", time.Since(started).Round(time.Microsecond))
+		"store", config.where(), "max_bytes", db.Stats().MaxBytes, "start", time.Since(started).Round(time.Microsecond))
 	if ready != nil {
 		ready(addresses)
 	}
@@ -150,6 +154,31 @@ func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) 
 	config.Log.Info("stopped", "traces", s.Traces, "spans", s.Spans)
 	return err
 }
+
+// MemoryData is the Config.Data of a store that is gone when the process ends.
+const MemoryData = ":memory:"
+
+func (c *Config) inMemory() bool { return c.Data == "" || c.Data == MemoryData }
+
+func (c *Config) where() string {
+	if c.inMemory() {
+		return "memory"
+	}
+	return c.Data
+}
+
+func openStore(config Config) (*store.DB, error) {
+	if config.inMemory() {
+		limitMemory(config.Store.MaxBytes)
+		return store.New(config.Store), nil
+	}
+	limitMemory(diskMemory)
+	return store.Open(config.Data, config.Store)
+}
+
+// diskMemory is what a store on disk needs in memory: a head that is filled and
+// one that is sealed.
+const diskMemory = 96 << 20
 
 func receivers(a Addresses) []api.Receiver {
 	list := []api.Receiver{}

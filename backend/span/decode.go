@@ -218,78 +218,88 @@ func (d *decoder) span(sp *Span, s string) (reason string, err error) {
 			return "", err
 		}
 		s = rest
-		switch f.typ {
-		case wireBytes:
-			switch f.number {
-			case 1:
-				reason = first(reason, setTraceID(&sp.TraceID, f.s, "trace id"))
-			case 2:
-				reason = first(reason, setSpanID(&sp.SpanID, f.s, "span id"))
-			case 3:
-				sp.TraceState = f.s
-			case 4:
-				reason = first(reason, setSpanID(&sp.ParentSpanID, f.s, "parent span id"))
-			case 5:
-				sp.Name = f.s
-			case 9:
-				if sp.Attributes, err = d.appendAttribute(sp.Attributes, f.s); err != nil {
-					return "", fmt.Errorf("attribute %d: %w", len(sp.Attributes), err)
-				}
-			case 11:
-				if sp.Events == nil {
-					n := 1 + count(s, 11)
-					if err := d.spend(uintptr(n) * unsafe.Sizeof(Event{})); err != nil {
-						return "", err
-					}
-					sp.Events = make([]Event, 0, n)
-				}
-				var e Event
-				if err := d.event(&e, f.s); err != nil {
-					return "", fmt.Errorf("event %d: %w", len(sp.Events), err)
-				}
-				sp.Events = append(sp.Events, e)
-			case 13:
-				if sp.Links == nil {
-					n := 1 + count(s, 13)
-					if err := d.spend(uintptr(n) * unsafe.Sizeof(Link{})); err != nil {
-						return "", err
-					}
-					sp.Links = make([]Link, 0, n)
-				}
-				var l Link
-				why, err := d.link(&l, f.s)
-				if err != nil {
-					return "", fmt.Errorf("link %d: %w", len(sp.Links), err)
-				}
-				reason = first(reason, why)
-				sp.Links = append(sp.Links, l)
-			case 15:
-				if err := d.status(&sp.Status, f.s); err != nil {
-					return "", fmt.Errorf("status: %w", err)
-				}
+		why, err := d.spanField(sp, f, s)
+		if err != nil {
+			return "", err
+		}
+		reason = first(reason, why)
+	}
+	return reason, nil
+}
+
+// spanField takes one field of a Span message; rest is what comes behind it.
+func (d *decoder) spanField(sp *Span, f field, rest string) (reason string, err error) {
+	switch f.typ {
+	case wireBytes:
+		switch f.number {
+		case 1:
+			reason = first(reason, setTraceID(&sp.TraceID, f.s, "trace id"))
+		case 2:
+			reason = first(reason, setSpanID(&sp.SpanID, f.s, "span id"))
+		case 3:
+			sp.TraceState = f.s
+		case 4:
+			reason = first(reason, setSpanID(&sp.ParentSpanID, f.s, "parent span id"))
+		case 5:
+			sp.Name = f.s
+		case 9:
+			if sp.Attributes, err = d.appendAttribute(sp.Attributes, f.s); err != nil {
+				return "", fmt.Errorf("attribute %d: %w", len(sp.Attributes), err)
 			}
-		case wireVarint:
-			switch f.number {
-			case 6:
-				sp.Kind = Kind(f.n)
-			case 10:
-				sp.DroppedAttributesCount = uint32(f.n)
-			case 12:
-				sp.DroppedEventsCount = uint32(f.n)
-			case 14:
-				sp.DroppedLinksCount = uint32(f.n)
+		case 11:
+			if sp.Events == nil {
+				n := 1 + count(rest, 11)
+				if err := d.spend(uintptr(n) * unsafe.Sizeof(Event{})); err != nil {
+					return "", err
+				}
+				sp.Events = make([]Event, 0, n)
 			}
-		case wireFixed64:
-			switch f.number {
-			case 7:
-				sp.StartTime = f.n
-			case 8:
-				sp.EndTime = f.n
+			var e Event
+			if err := d.event(&e, f.s); err != nil {
+				return "", fmt.Errorf("event %d: %w", len(sp.Events), err)
 			}
-		case wireFixed32:
-			if f.number == 16 {
-				sp.Flags = uint32(f.n)
+			sp.Events = append(sp.Events, e)
+		case 13:
+			if sp.Links == nil {
+				n := 1 + count(rest, 13)
+				if err := d.spend(uintptr(n) * unsafe.Sizeof(Link{})); err != nil {
+					return "", err
+				}
+				sp.Links = make([]Link, 0, n)
 			}
+			var l Link
+			why, err := d.link(&l, f.s)
+			if err != nil {
+				return "", fmt.Errorf("link %d: %w", len(sp.Links), err)
+			}
+			reason = first(reason, why)
+			sp.Links = append(sp.Links, l)
+		case 15:
+			if err := d.status(&sp.Status, f.s); err != nil {
+				return "", fmt.Errorf("status: %w", err)
+			}
+		}
+	case wireVarint:
+		switch f.number {
+		case 6:
+			sp.Kind = Kind(f.n)
+		case 10:
+			sp.DroppedAttributesCount = uint32(f.n)
+		case 12:
+			sp.DroppedEventsCount = uint32(f.n)
+		case 14:
+			sp.DroppedLinksCount = uint32(f.n)
+		}
+	case wireFixed64:
+		switch f.number {
+		case 7:
+			sp.StartTime = f.n
+		case 8:
+			sp.EndTime = f.n
+		}
+	case wireFixed32:
+		if f.number == 16 {
+			sp.Flags = uint32(f.n)
 		}
 	}
 	return reason, nil

@@ -1,132 +1,80 @@
 package store
 
 import (
-	"context"
-	"slices"
-	"strings"
+	"math"
+	"strconv"
+	"time"
 
 	"github.com/throughline/throughline/backend/span"
 )
 
-// fits decides about a trace under the lock, by its entries. When that depends on
-// what only the encoded spans say, those are returned to be decided by
-// [query.decide] without the lock.
-func (t *trace) fits(f *Filter) (ok bool, undecided []held) {
-	switch {
-	case t.end < max(f.Start, f.StartMin), f.latest() != 0 && t.start > f.latest():
-		return false, nil
-	case f.Status != nil && *f.Status == span.StatusError && t.errors == 0:
-		return false, nil
-	case uint64(f.MinDuration) > t.maxDuration:
-		return false, nil
-	}
-	byOperation := f.Service != nil || f.Name != nil || f.Kind != nil
-	byEntry := f.Status != nil || f.MinDuration > 0 || f.MaxDuration > 0 || f.StartMin > 0 || f.StartMax > 0
-	byContent := len(f.Attributes) > 0 || f.Where != nil
-	operations := make([]bool, len(t.ops.list))
-	some := false
-	for i, op := range t.ops.list {
-		if t.stats[i].spans > 0 && (!byOperation || f.operation(op)) {
-			operations[i], some = true, true
-		}
-	}
-	if !some || !byEntry && !byContent {
-		return some, nil
-	}
-	for i := range t.entries {
-		e := &t.entries[i]
-		if !operations[e.op] || !f.entry(e) {
-			continue
-		}
-		if !byContent {
-			return true, nil
-		}
-		undecided = append(undecided, held{t.data(e), t.origins.list[e.origin]})
-	}
-	return false, undecided
+// Filter selects traces. A trace fits when at least one of its spans fits all of
+// the conditions together and the trace overlaps the range of time. The zero
+// Filter selects all.
+type Filter struct {
+	Service     *string
+	Name        *string // of the span, exactly
+	Kind        *span.Kind
+	Status      *span.StatusCode
+	MinDuration time.Duration // of the span
+	MaxDuration time.Duration // of the span; 0 means no bound
+	Attributes  []AttributeFilter
+
+	// Where, if it is not nil, decides last, about spans that fit the rest. It is
+	// called without any lock held.
+	Where func(*span.Span) bool
+
+	// Bounds of the span's start, unix nanoseconds; 0 means none.
+	StartMin, StartMax uint64
+
+	// The range that the trace overlaps, unix nanoseconds; 0 means no bound.
+	Start, End uint64
+	Limit      int // of the traces found; 0 means no limit
 }
 
-func (f *Filter) operation(op *operation) bool {
-	return (f.Service == nil || *f.Service == op.service.name) &&
-		(f.Name == nil || *f.Name == op.name) &&
-		(f.Kind == nil || *f.Kind == op.kind)
+// AttributeFilter demands an attribute of the span or else of its resource. The
+// value is compared with [span.Value.Text].
+type AttributeFilter struct {
+	Key, Value string
 }
 
-func (f *Filter) entry(e *entry) bool {
-	d := e.end - e.start
-	return (f.Status == nil || *f.Status == e.status) &&
-		d >= uint64(f.MinDuration) &&
-		(f.MaxDuration == 0 || d <= uint64(f.MaxDuration)) &&
-		e.start >= f.StartMin && (f.StartMax == 0 || e.start <= f.StartMax)
-}
-
-// latest is the last start of a trace that may fit, 0 when there is no bound.
+// latest is the last start of a trace that may fit.
 func (f *Filter) latest() uint64 {
-	if f.End == 0 || f.StartMax != 0 && f.StartMax < f.End {
-		return f.StartMax
+	latest := uint64(math.MaxUint64)
+	if f.End != 0 {
+		latest = f.End
 	}
-	return f.End
-}
-
-// query is a filter made ready for many spans.
-type query struct {
-	*Filter
-	needles [][]string // of Attributes; see span.Needles
-}
-
-func newQuery(f *Filter) *query {
-	q := &query{Filter: f}
-	for _, a := range f.Attributes {
-		q.needles = append(q.needles, span.Needles(a.Key, a.Value))
+	if f.StartMax != 0 {
+		latest = min(latest, f.StartMax)
 	}
-	return q
+	return latest
 }
 
-// decide reports whether one of the spans fits the attributes and Where.
-func (f *query) decide(ctx context.Context, spans []held) (bool, error) {
-	var s span.Span
-	for i := range spans {
-		if i%256 == 255 {
-			if err := ctx.Err(); err != nil {
-				return false, err
-			}
-		}
-		h := &spans[i]
-		if !f.mayHave(h) {
-			continue
-		}
-		s.Resource, s.Scope = h.origin.resource.value, h.origin.scope
-		if err := s.ReadProto(h.data); err != nil {
-			return false, err
-		}
-		if f.has(&s) && (f.Where == nil || f.Where(&s)) {
-			return true, nil
-		}
+// fits says whether one span fits the conditions.
+func (f *Filter) fits(s *span.Span) bool {
+	if f.Service != nil && *f.Service != s.ServiceName() ||
+		f.Name != nil && *f.Name != s.Name ||
+		f.Kind != nil && *f.Kind != s.Kind ||
+		f.Status != nil && *f.Status != s.Status.Code ||
+		!f.inTime(s.StartTime, s.EndTime-s.StartTime) {
+		return false
 	}
-	return false, nil
-}
-
-// mayHave rules out the spans in whose bytes an attribute cannot be, unless their
-// resource has it.
-func (f *query) mayHave(h *held) bool {
-	for i, a := range f.Attributes {
-		if f.needles[i] == nil || hasText(h.origin.resource.value.Attributes, a) {
-			continue
-		}
-		if !slices.ContainsFunc(f.needles[i], func(n string) bool { return strings.Contains(h.data, n) }) {
-			return false
-		}
-	}
-	return true
-}
-
-func (f *Filter) has(s *span.Span) bool {
 	for _, a := range f.Attributes {
 		if !hasText(s.Attributes, a) && !hasText(s.Resource.Attributes, a) {
 			return false
 		}
 	}
-	return true
+	return f.Where == nil || f.Where(s)
+}
+
+func (f *Filter) inTime(start, duration uint64) bool {
+	return duration >= uint64(f.MinDuration) && (f.MaxDuration == 0 || duration <= uint64(f.MaxDuration)) &&
+		start >= f.StartMin && (f.StartMax == 0 || start <= f.StartMax)
+}
+
+// byTime says whether inTime may be false.
+func (f *Filter) byTime() bool {
+	return f.MinDuration > 0 || f.MaxDuration > 0 || f.StartMin > 0 || f.StartMax > 0
 }
 
 func hasText(attributes []span.Attribute, want AttributeFilter) bool {
@@ -136,4 +84,68 @@ func hasText(attributes []span.Attribute, want AttributeFilter) bool {
 		}
 	}
 	return false
+}
+
+// series says of which series spans may fit, and which attributes their
+// resources have already; nil when there is none.
+func (f *Filter) series(list []series, name func(series) []byte, service func(i int) []byte, resource func(series) *span.Resource) []seriesFit {
+	fits := make([]seriesFit, len(list))
+	some := false
+	var byResource map[uint32]uint64
+	for i, s := range list {
+		if f.Kind != nil && int32(*f.Kind) != s.kind || f.Status != nil && int32(*f.Status) != s.status ||
+			f.Service != nil && string(service(i)) != *f.Service || f.Name != nil && string(name(s)) != *f.Name {
+			continue
+		}
+		fits[i].may, some = true, true
+		if len(f.Attributes) == 0 {
+			continue
+		}
+		has, ok := byResource[s.resource]
+		if !ok {
+			r := resource(s)
+			for j, a := range f.Attributes {
+				if j < 64 && hasText(r.Attributes, a) {
+					has |= 1 << j
+				}
+			}
+			if byResource == nil {
+				byResource = map[uint32]uint64{}
+			}
+			byResource[s.resource] = has
+		}
+		fits[i].has = has
+	}
+	if !some {
+		return nil
+	}
+	return fits
+}
+
+// seriesFit is what a series says about a filter.
+type seriesFit struct {
+	may bool
+	has uint64 // which of the attributes the resource has
+}
+
+// numberOf returns the bits of the value of type t whose text is text.
+func numberOf(t span.Type, text string) (uint64, bool) {
+	var v span.Value
+	switch t {
+	case span.TypeInt:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return 0, false
+		}
+		v = span.Int(n)
+	case span.TypeBool:
+		v = span.Bool(text == "true")
+	case span.TypeFloat:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return 0, false
+		}
+		v = span.Float(n)
+	}
+	return v.Num(), v.Text() == text
 }

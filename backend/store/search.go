@@ -1,43 +1,15 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
+	"container/heap"
 	"context"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/throughline/throughline/backend/span"
 )
-
-// Filter selects traces. A trace fits when at least one of its spans fits all of
-// the conditions together and the trace overlaps the range of time. The zero
-// Filter selects all.
-type Filter struct {
-	Service     *string
-	Name        *string // of the span, exactly
-	Kind        *span.Kind
-	Status      *span.StatusCode
-	MinDuration time.Duration // of the span
-	MaxDuration time.Duration // of the span; 0 means no bound
-	Attributes  []AttributeFilter
-
-	// Where, if it is not nil, decides last, about spans that fit the rest. It is
-	// called without any lock held.
-	Where func(*span.Span) bool
-
-	// Bounds of the span's start, unix nanoseconds; 0 means none.
-	StartMin, StartMax uint64
-
-	// The range that the trace overlaps, unix nanoseconds; 0 means no bound.
-	Start, End uint64
-	Limit      int // of the traces found; 0 means no limit
-}
-
-// AttributeFilter demands an attribute of the span or else of its resource. The
-// value is compared with [span.Value.Text].
-type AttributeFilter struct {
-	Key, Value string
-}
 
 // Found is the answer to a search.
 type Found struct {
@@ -45,213 +17,282 @@ type Found struct {
 	Truncated bool           // more traces fit than the limit
 }
 
-// Search finds traces, newest first. It walks the timeline of the service or of
-// the operation that the filter names, else that of all traces, and stops at the
-// limit, at the start of the range, or when ctx ends. A trace that changes
-// meanwhile is found as it was or as it is, once.
-func (db *DB) Search(ctx context.Context, f *Filter) (Found, error) {
-	found := Found{Traces: []span.Summary{}}
-	limit := f.Limit
-	if limit <= 0 {
-		limit = math.MaxInt - 1
-	}
-	last := key{start: math.MaxUint64, trace: &trace{number: math.MaxUint64}}
-	if latest := f.latest(); latest != 0 {
-		last.start = latest
-	}
-	q := newQuery(f)
-	seen := map[*trace]bool{}
-	page := make([]key, 0, min(pageTraces, limit+1))
-	var candidates []candidate
-	for {
-		if err := ctx.Err(); err != nil {
-			return Found{}, err
+// Search finds traces, newest first. It reads segments from the newest trace to
+// the oldest and stops when the limit is reached and nothing newer can come, at
+// the start of the range, or when ctx ends.
+func (db *DB) Search(ctx context.Context, f *Filter) (found Found, err error) {
+	err = db.query(func(r *reading) error {
+		s := newSearch(ctx, r, f)
+		if err := s.run(); err != nil {
+			return err
 		}
-		candidates, last, page = db.candidates(f, last, page, candidates)
-		if len(page) == 0 {
-			return found, nil
-		}
-		for i := range candidates {
-			c := &candidates[i]
-			if seen[c.trace] {
-				continue
-			}
-			if len(c.undecided) > 0 {
-				ok, err := q.decide(ctx, c.undecided)
-				if err != nil {
-					return Found{}, err
-				}
-				if !ok {
-					continue
-				}
-				if c.summary, ok = db.summary(c.trace); !ok {
-					continue // evicted in the meantime
-				}
-			}
-			if len(found.Traces) == limit {
-				found.Truncated = true
-				return found, nil
-			}
-			seen[c.trace] = true
-			found.Traces = append(found.Traces, c.summary)
-		}
-	}
+		found = s.found()
+		return nil
+	})
+	return found, err
 }
 
 // Match returns the summaries of those of the traces that fit f, in the order of
 // ids, without those that are not held.
-func (db *DB) Match(ctx context.Context, ids []span.TraceID, f *Filter) ([]span.Summary, error) {
-	q := newQuery(f)
-	list := []span.Summary{}
-	for _, id := range ids {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if f.Limit > 0 && len(list) == f.Limit {
-			break
-		}
-		db.mu.RLock()
-		t := db.traces[id]
-		var undecided []held
-		var s span.Summary
-		fits := false
-		if t != nil {
-			if fits, undecided = t.fits(f); fits {
-				s = t.summary()
+func (db *DB) Match(ctx context.Context, ids []span.TraceID, f *Filter) (list []span.Summary, err error) {
+	err = db.query(func(r *reading) error {
+		list = []span.Summary{}
+		var p part
+		var sp span.Span
+		for _, id := range ids {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if f.Limit > 0 && len(list) == f.Limit {
+				return nil
+			}
+			r.gather(id, &p)
+			if len(p.spans) == 0 {
+				continue
+			}
+			s := p.summary(id)
+			if s.EndTime < f.Start || s.StartTime > f.latest() {
+				continue
+			}
+			for i := range p.spans {
+				l := &p.spans[i]
+				if !f.inTime(l.start, l.end-l.start) || f.Status != nil && int32(*f.Status) != l.status {
+					continue
+				}
+				if r.load(id, l, &sp); f.fits(&sp) {
+					list = append(list, s)
+					break
+				}
 			}
 		}
-		db.mu.RUnlock()
-		if len(undecided) > 0 {
-			ok, err := q.decide(ctx, undecided)
-			if err != nil {
-				return nil, err
-			}
-			if ok {
-				s, fits = db.summary(t)
-			}
-		}
-		if fits {
-			list = append(list, s)
-		}
-	}
-	return list, nil
-}
-
-func (db *DB) summary(t *trace) (span.Summary, bool) {
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	if db.traces[t.id] != t {
-		return span.Summary{}, false
-	}
-	return t.summary(), true
-}
-
-// candidate is a trace that fits, with its summary, or one that fits if one of
-// its undecided spans does.
-type candidate struct {
-	trace     *trace
-	summary   span.Summary
-	undecided []held
-}
-
-// held is an encoded span, which may be read without the lock.
-type held struct {
-	data   string
-	origin *origin
-}
-
-// One hold of the lock ends after so many traces or entries looked at, whichever
-// is first: a few tenths of a millisecond.
-const (
-	pageTraces  = 256
-	pageEntries = 16_384
-)
-
-// candidates looks at the traces before last. An empty page says that there are
-// no more.
-func (db *DB) candidates(f *Filter, last key, page []key, to []candidate) ([]candidate, key, []key) {
-	to = to[:0]
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	page = db.page(f, last, page[:0])
-	looked := 0
-	for _, k := range page {
-		if looked > pageEntries {
-			break
-		}
-		last = k
-		looked += len(k.trace.entries)
-		if ok, undecided := k.trace.fits(f); ok {
-			to = append(to, candidate{trace: k.trace, summary: k.trace.summary()})
-		} else if len(undecided) > 0 {
-			to = append(to, candidate{trace: k.trace, undecided: undecided})
-		}
-	}
-	return to, last, page
-}
-
-// maxTimelines bounds how many timelines of operations are merged; a name that
-// more services have is looked for in the next coarser one.
-const maxTimelines = 16
-
-// page appends the traces before last that the indexes cannot rule out, newest
-// first, up to the capacity of page.
-func (db *DB) page(f *Filter, last key, page []key) []key {
-	lines := db.timelines(f)
-	switch len(lines) {
-	case 0:
-		return page
-	case 1:
-		return lines[0].before(last, max(f.Start, f.StartMin), page)
-	}
-	var all []key
-	for _, l := range lines {
-		all = append(all, l.before(last, max(f.Start, f.StartMin), make([]key, 0, cap(page)))...)
-	}
-	slices.SortFunc(all, func(a, b key) int {
-		if a == b {
-			return 0
-		}
-		if b.less(a) {
-			return -1
-		}
-		return 1
+		return nil
 	})
-	all = slices.Compact(all) // a trace is in the timelines of several operations
-	return append(page, all[:min(len(all), cap(page))]...)
+	return list, err
 }
 
-// timelines returns the shortest timelines that together hold every trace that
-// may fit.
-func (db *DB) timelines(f *Filter) []*timeline {
-	if f.Service == nil && f.Name == nil {
-		return []*timeline{&db.timeline}
+// search is one search under way: the newest traces found so far.
+type search struct {
+	ctx    context.Context
+	r      *reading
+	f      *Filter
+	limit  int // one more than asked for
+	newest hits
+	seen   map[span.TraceID]struct{}
+	part   part
+	looked int
+}
+
+// hits is a heap with the oldest trace on top.
+type hits []span.Summary
+
+func (h hits) Len() int           { return len(h) }
+func (h hits) Less(i, j int) bool { return older(&h[i], &h[j]) }
+func (h hits) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *hits) Push(x any)        { *h = append(*h, x.(span.Summary)) }
+func (h *hits) Pop() any {
+	old := *h
+	s := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return s
+}
+
+func older(a, b *span.Summary) bool {
+	if a.StartTime != b.StartTime {
+		return a.StartTime < b.StartTime
 	}
-	var lines []*timeline
-	add := func(s *service) {
-		for _, op := range s.byName[*f.Name] {
-			if f.Kind == nil || op.kind == *f.Kind {
-				lines = append(lines, &op.timeline)
-			}
+	return bytes.Compare(a.TraceID[:], b.TraceID[:]) < 0
+}
+
+func newSearch(ctx context.Context, r *reading, f *Filter) *search {
+	s := &search{ctx: ctx, r: r, f: f, limit: math.MaxInt, seen: map[span.TraceID]struct{}{}}
+	if f.Limit > 0 && f.Limit < math.MaxInt {
+		s.limit = f.Limit + 1
+	}
+	return s
+}
+
+func (s *search) found() Found {
+	slices.SortFunc(s.newest, func(a, b span.Summary) int {
+		return cmp.Or(cmp.Compare(b.StartTime, a.StartTime), bytes.Compare(b.TraceID[:], a.TraceID[:]))
+	})
+	found := Found{Traces: append([]span.Summary{}, s.newest...)}
+	if len(found.Traces) == s.limit {
+		found.Traces, found.Truncated = found.Traces[:s.limit-1], true
+	}
+	return found
+}
+
+func (s *search) run() error {
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
+	for _, v := range slices.Backward(s.r.heads) {
+		if err := s.head(v); err != nil {
+			return err
 		}
 	}
-	if f.Service != nil {
-		s := db.services[*f.Service]
-		if s == nil {
+	segments := slices.Clone(s.r.segments)
+	slices.SortFunc(segments, func(a, b *segment) int { return cmp.Compare(b.foot.traceStart.max, a.foot.traceStart.max) })
+	for _, seg := range segments {
+		f := seg.foot
+		if f.rows == 0 || f.minTime > s.f.latest() || f.maxTime < max(s.f.Start, s.f.StartMin) {
+			continue
+		}
+		if s.enough(f.traceStart.max) {
+			break
+		}
+		if err := s.segment(seg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enough says whether traces that start at start or before cannot be among those
+// that are asked for.
+func (s *search) enough(start uint64) bool {
+	return len(s.newest) == s.limit && start < s.newest[0].StartTime
+}
+
+// candidate takes a trace that has a span that fits, as far as one source knows.
+func (s *search) candidate(id span.TraceID) error {
+	if s.looked++; s.looked%64 == 0 {
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if _, ok := s.seen[id]; ok {
+		return nil
+	}
+	s.seen[id] = struct{}{}
+	s.r.gather(id, &s.part)
+	if len(s.part.spans) == 0 {
+		return nil
+	}
+	start := s.part.spans[0].start
+	if start > s.f.latest() || s.enough(start) {
+		return nil
+	}
+	if s.part.duplicates && !s.fits(id) {
+		return nil
+	}
+	t := s.part.summary(id)
+	if t.EndTime < s.f.Start {
+		return nil
+	}
+	if heap.Push(&s.newest, t); len(s.newest) > s.limit {
+		heap.Pop(&s.newest)
+	}
+	return nil
+}
+
+// fits looks at the spans of a trace as they are without duplicates.
+func (s *search) fits(id span.TraceID) bool {
+	var sp span.Span
+	return slices.ContainsFunc(s.part.spans, func(l lite) bool {
+		s.r.load(id, &l, &sp)
+		return s.f.fits(&sp)
+	})
+}
+
+// head searches a head, from the rows that arrived last to the first. Those are
+// in no order, but a chunk of them knows its latest start, which no trace that
+// has a span in it starts after.
+func (s *search) head(v *headView) error {
+	fit := s.f.series(v.series,
+		func(se series) []byte { return v.names.at(int(se.name)) },
+		func(i int) []byte { return unsafeBytes(v.resources[v.series[i].resource].ServiceName()) },
+		func(se series) *span.Resource { return v.resources[se.resource] })
+	if fit == nil {
+		return nil
+	}
+	before := make([]uint64, len(v.rows)+1) // latest start of the chunks before
+	for i := range v.rows {
+		before[i+1] = max(before[i], v.latest[i])
+	}
+	byTime := s.f.byTime()
+	need := uint64(1)<<min(len(s.f.Attributes), 63) - 1
+	var matches []match
+	var sp span.Span
+	for k := len(v.rows) - 1; k >= 0; k-- {
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
+		if s.enough(before[k+1]) {
 			return nil
 		}
-		if f.Name == nil {
-			return []*timeline{&s.timeline}
+		if s.enough(v.latest[k]) {
+			continue
 		}
-		if add(s); len(lines) > maxTimelines {
-			return []*timeline{&s.timeline}
+		matches = matches[:0]
+		for j := range v.rows[k] {
+			i := k*rowChunk + j
+			if i >= v.n {
+				break
+			}
+			r := &v.rows[k][j]
+			fits := fit[r.series]
+			if !fits.may || byTime && !s.f.inTime(r.start, r.end-r.start) ||
+				fits.has&need != need && !v.hasAttributes(r, s.f.Attributes, fits.has) || v.isDead(i) {
+				continue
+			}
+			if s.f.Where != nil {
+				if v.span(i, &sp); !s.f.Where(&sp) {
+					continue
+				}
+			}
+			matches = append(matches, match{r.trace, r.start})
 		}
-		return lines
+		slices.SortFunc(matches, func(a, b match) int { return cmp.Compare(b.start, a.start) })
+		for _, m := range matches {
+			if s.enough(m.start) {
+				break
+			}
+			if err := s.candidate(v.ids[m.trace]); err != nil {
+				return err
+			}
+		}
 	}
-	for _, s := range db.services {
-		if add(s); len(lines) > maxTimelines {
-			return []*timeline{&db.timeline}
+	return nil
+}
+
+// match is a row of a head that fits: its trace, and its start, before or at
+// which the trace starts.
+type match struct {
+	trace uint32
+	start uint64
+}
+
+// hasAttributes looks for those attributes that the resource does not have.
+func (v *headView) hasAttributes(r *row, want []AttributeFilter, has uint64) bool {
+	shape := v.shapes[v.series[r.series].shape]
+	if len(shape) == 0 {
+		return false
+	}
+	slots := v.slots[r.slots>>slotBits][r.slots&(slotChunk-1):]
+	for j, a := range want {
+		if j < 64 && has>>j&1 != 0 {
+			continue
+		}
+		found := false
+		for k, col := range shape {
+			c := v.columns[col]
+			if c.scope == ScopeSpan && c.key == a.Key {
+				if c.typ == span.TypeString {
+					found = string(c.slotText(slots[k])) == a.Value
+				} else {
+					found = c.slotValue(slots[k]).Text() == a.Value
+				}
+			} else if c.scope == ScopeSpanField && c.key == fieldRest {
+				found = hasText(appendRest(nil, string(c.slotText(slots[k]))), a)
+			}
+			if found {
+				break
+			}
+		}
+		if !found {
+			return false
 		}
 	}
-	return lines
+	return true
 }

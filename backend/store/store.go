@@ -1,36 +1,15 @@
-// Package store keeps the spans that were received and answers questions about
-// them.
-//
-// A [DB] holds everything in memory, bounded in bytes: when Append goes past the
-// bound, the traces that have waited longest for a new span go, and it says so in
-// [Stats] and, at most once a minute, in the log. A stop of the process loses all.
-// Spans are kept encoded, a few hundred bytes each, beside a small pointer-free
-// entry that searches read, and counted as what they really take.
-//
-// Spans of a trace may arrive in any order, late, twice or never, so a trace is
-// never complete and readers get what has arrived. Of spans with the same trace
-// id and span id one is kept, and which one does not depend on their order: that
-// which ends last, then that with the longer encoding, then the greater bytes.
-//
-// All methods may be called at the same time. An append is visible when it
-// returns, and part of it may be visible before. Readers hold the lock only in
-// short steps; what they return is theirs.
 package store
 
 import (
-	"context"
 	"errors"
-	"fmt"
+	"io"
 	"log/slog"
-	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/throughline/throughline/backend/span"
 )
-
-// DefaultMaxBytes bounds a store that is not told otherwise.
-const DefaultMaxBytes = 256 << 20
 
 // ErrClosed is returned by Append after Close.
 var ErrClosed = errors.New("store is closed")
@@ -38,210 +17,189 @@ var ErrClosed = errors.New("store is closed")
 // ErrNotFound is returned for a trace of which no span is held.
 var ErrNotFound = errors.New("trace not found")
 
+// DefaultMaxBytes bounds a store in memory that is not told otherwise.
+const DefaultMaxBytes = 256 << 20
+
+// MinMemory is the least bound of a store in memory; a lower one is taken as this.
+const MinMemory = 1 << 20
+
+// minHeadBytes is what a head takes before it has many spans.
+const minHeadBytes = 128 << 10
+
 // Options are the settings of a [DB].
 type Options struct {
-	// MaxBytes bounds the memory of what is held; 0 means DefaultMaxBytes.
-	// One trace may take half of it, and its further spans are rejected.
+	// MaxBytes bounds what is held, on disk or in memory; the oldest segments go
+	// when it is more. 0 means DefaultMaxBytes in memory, and no bound on disk.
 	MaxBytes int64
-	// Retention is how long a trace stays after its last span; 0 means for as
-	// long as there is room.
+	// Retention is how long a segment stays after it received its last span; 0
+	// means for as long as there is room.
 	Retention time.Duration
-	// Log is told about evictions; nil means slog.Default.
+	// Durability says when an append on disk is acknowledged; the zero value
+	// leaves syncing to the operating system.
+	Durability Durability
+	// HeadSpans and HeadBytes are the size at which a head becomes a segment;
+	// 0 means 200,000 spans and 40 MiB.
+	HeadSpans int
+	HeadBytes int64
+	// IdleSeal is how long after its last append, and MaxHeadAge how long after
+	// its first, a head becomes a segment all the same; 0 means 5 s and 10 min.
+	IdleSeal, MaxHeadAge time.Duration
+	// Limits bound the decoding of one request.
+	Limits span.Limits
+	// FS is the file system; nil means OS.
+	FS FS
+	// Log is told what was recovered, set aside and dropped; nil means slog.Default.
 	Log *slog.Logger
-	// Now is the clock; nil means time.Now.
+	// Now is the clock that spans are received by; nil means time.Now.
 	Now func() time.Time
 }
 
-// DB is a store in memory. Make it with New and end it with Close.
-type DB struct {
-	options Options
-
-	mu         sync.RWMutex // guards everything down to the blank line
-	closed     bool
-	traces     map[span.TraceID]*trace
-	oldest     *trace // by time of the last span
-	newest     *trace
-	timeline   timeline // all traces
-	services   map[string]*service
-	resources  map[string]*resource
-	origins    map[originKey]*origin
-	bytes      int64
-	spans      int
-	number     uint64 // of the last new trace
-	duplicates uint64
-	evicted    Evicted
-
-	subscribers subscribers
-	announcer   announcer
-	stop        func()
+func (o Options) orDefault() Options {
+	if o.HeadSpans <= 0 {
+		o.HeadSpans = 200_000
+	}
+	if o.HeadBytes <= 0 {
+		o.HeadBytes = 40 << 20
+	}
+	if o.IdleSeal <= 0 {
+		o.IdleSeal = 5 * time.Second
+	}
+	if o.MaxHeadAge <= 0 {
+		o.MaxHeadAge = 10 * time.Minute
+	}
+	if o.FS == nil {
+		o.FS = OS{}
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
 }
 
-// New makes an empty store.
+// DB is a store. Make it with Open or New and end it with Close.
+type DB struct {
+	options Options
+	fs      FS
+	dir     string
+	memory  bool // nothing is logged
+	lock    io.Closer
+
+	// appending is held by who appends, makes a log or begins a new head. It is
+	// taken before mu, and before the lock of a log's leader.
+	appending sync.Mutex
+	stream    span.Stream
+	nextWAL   uint64
+	retryAt   atomic.Int64 // unix nanoseconds: no new log before it, after one has failed
+
+	mu      sync.Mutex // guards everything down to the blank line, and the insides of heads
+	head    *head
+	sealing []*head // full ones, oldest first
+	sealed  chan struct{}
+	list    []*segment // by the logs they hold
+	closed  bool
+	evicted Evicted
+	unsaid  dropped
+	lastErr error // of the last write to a log, nil when it went well
+	sealErr error // of the last sealing, nil when it went well
+
+	duplicates atomic.Uint64 // of heads that are sealed
+	counters   counters
+
+	subscribers subscribers
+	wake        chan struct{} // tells the sealer
+	compactWake chan struct{} // tells the compactor
+	stop        func() error
+}
+
+// counters are of things that happened since the store was opened.
+type counters struct {
+	appends, refused, walBytes, fsyncs  atomic.Uint64
+	sealed, compacted, corrupt, walLost atomic.Uint64
+	recoveredRecords, recoveredSpans    atomic.Uint64
+	sealNanos, compactNanos             atomic.Uint64
+}
+
+// New makes an empty store in memory, which is gone when the process ends.
 func New(options Options) *DB {
+	options = options.orDefault()
 	if options.MaxBytes <= 0 {
 		options.MaxBytes = DefaultMaxBytes
 	}
-	if options.Log == nil {
-		options.Log = slog.Default()
-	}
-	if options.Now == nil {
-		options.Now = time.Now
-	}
-	db := &DB{
-		options:   options,
-		traces:    map[span.TraceID]*trace{},
-		services:  map[string]*service{},
-		resources: map[string]*resource{},
-		origins:   map[originKey]*origin{},
-	}
-	done := make(chan struct{})
-	var background sync.WaitGroup
-	background.Go(func() { db.maintain(done) })
-	db.stop = sync.OnceFunc(func() {
-		close(done)
-		background.Wait()
-	})
+	options.MaxBytes = max(options.MaxBytes, MinMemory)
+	// A segment is what goes at once when there is no more room.
+	options.HeadBytes = min(options.HeadBytes, max(options.MaxBytes/32, minHeadBytes))
+	db := newDB("", options)
+	db.fs, db.memory = newMemory(), true
+	db.start()
 	return db
 }
 
-// Close ends the store's background work and subscriptions; Append then returns
-// ErrClosed. What is held can still be read.
+func newDB(dir string, options Options) *DB {
+	db := &DB{
+		options: options, fs: options.FS, dir: dir, nextWAL: 1,
+		head: newHead(), sealed: make(chan struct{}), wake: make(chan struct{}, 1),
+		compactWake: make(chan struct{}, 1),
+	}
+	db.stream.Limits = options.Limits
+	return db
+}
+
+// start begins the background work.
+func (db *DB) start() {
+	done := make(chan struct{})
+	var background sync.WaitGroup
+	background.Go(func() { db.maintain(done) })
+	background.Go(func() { db.compactor(done) })
+	if d := db.options.Durability; !db.memory && !d.Sync && d.Interval > 0 {
+		background.Go(func() { db.syncEvery(d.Interval, done) })
+	}
+	db.stop = sync.OnceValue(func() error {
+		close(done)
+		background.Wait()
+		return db.shut()
+	})
+}
+
+// Close seals what is in memory and ends the store's background work and
+// subscriptions; Append then returns ErrClosed.
 func (db *DB) Close() error {
+	db.appending.Lock()
 	db.mu.Lock()
 	db.closed = true
 	db.mu.Unlock()
-	db.stop()
+	db.appending.Unlock()
+	err := db.stop()
 	db.subscribers.close()
-	return nil
+	return err
 }
 
-// Append stores the spans of a batch that was validated. Spans it has no room for
-// are counted in batch.Rejected; an error is about the whole batch. It keeps
-// nothing of the batch. A context that ends stops it between traces.
-func (db *DB) Append(ctx context.Context, batch *span.Batch) error {
-	groups := groupByTrace(batch.Spans)
-	changed := make([]span.TraceID, 0, len(groups))
-	defer func() {
-		db.subscribers.notify(changed)
-		db.announce()
-	}()
-	var e encoder
-	for i := range groups {
-		if err := ctx.Err(); err != nil {
-			return err
+// shut seals and closes, after the background work has ended.
+func (db *DB) shut() error {
+	var errs []error
+	if !db.memory {
+		db.appending.Lock()
+		db.rotate()
+		db.appending.Unlock()
+		for db.pending() {
+			if err := db.sealNext(); err != nil {
+				errs = append(errs, err) // the log has it
+				break
+			}
 		}
-		g := &groups[i]
-		e.encode(g)
-		added, err := db.appendGroup(g, &e, batch)
-		if err != nil {
-			return fmt.Errorf("appending to trace %s: %w", g.id, err)
+		db.mu.Lock()
+		heads := append([]*head{db.head}, db.sealing...)
+		db.mu.Unlock()
+		for _, h := range heads {
+			for _, w := range h.wals {
+				errs = append(errs, w.close())
+			}
 		}
-		if added {
-			changed = append(changed, g.id)
-		}
-	}
-	return nil
-}
-
-// group is spans of one trace.
-type group struct {
-	id    span.TraceID
-	spans []*span.Span
-}
-
-// maxGroup bounds how many spans are added under one hold of the lock.
-const maxGroup = 1024
-
-func groupByTrace(spans []span.Span) []group {
-	var groups []group
-	at := make(map[span.TraceID]int)
-	for i := range spans {
-		s := &spans[i]
-		j, ok := at[s.TraceID]
-		if !ok || len(groups[j].spans) == maxGroup {
-			j = len(groups)
-			at[s.TraceID] = j
-			groups = append(groups, group{id: s.TraceID})
-		}
-		groups[j].spans = append(groups[j].spans, s)
-	}
-	return groups
-}
-
-// encoder holds one encoded group, outside the lock; its memory serves the next.
-type encoder struct {
-	buf   []byte
-	ends  []int       // of the spans in buf
-	keys  [][2]string // of the resource and the scope of each span
-	last  span.Span   // whose resource and scope known is of
-	known [2]string
-	chunk []byte // for appendGroup
-}
-
-func (e *encoder) encode(g *group) {
-	e.buf, e.ends, e.keys = e.buf[:0], e.ends[:0], e.keys[:0]
-	for _, s := range g.spans {
-		e.buf = s.AppendProto(e.buf)
-		e.ends = append(e.ends, len(e.buf))
-		if s.Resource != e.last.Resource || e.known[0] == "" {
-			e.last.Resource = s.Resource
-			e.known[0] = string(orEmpty(s.Resource).AppendProto(nil))
-		}
-		if s.Scope != e.last.Scope || e.known[1] == "" {
-			e.last.Scope = s.Scope
-			e.known[1] = string(orEmpty(s.Scope).AppendProto(nil))
-		}
-		e.keys = append(e.keys, e.known)
-	}
-}
-
-func orEmpty[T any](p *T) *T {
-	if p == nil {
-		return new(T)
-	}
-	return p
-}
-
-// appendGroup adds spans to their trace and evicts what there is no room for.
-func (db *DB) appendGroup(g *group, e *encoder, batch *span.Batch) (added bool, err error) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	if db.closed {
-		return false, ErrClosed
-	}
-	t := db.traces[g.id]
-	if t == nil {
-		t = &trace{id: g.id, root: -1, earliest: -1, start: math.MaxUint64}
-	}
-	if len(e.buf) > math.MaxUint32 {
-		return false, fmt.Errorf("%d bytes of spans at once", len(e.buf))
-	}
-	a := appending{db: db, trace: t, chunk: e.chunk[:0], oldStart: t.start, oldEnd: t.end, oldServices: len(t.services.list), oldOps: len(t.ops.list)}
-	if t.entries == nil {
-		t.entries = make([]entry, 0, len(g.spans))
-	}
-	from := 0
-	for i, s := range g.spans {
-		data := e.buf[from:e.ends[i]]
-		from = e.ends[i]
-		if t.size+int64(len(a.chunk)+len(data)) > db.options.MaxBytes/2 {
-			batch.Rejected.Add(fmt.Sprintf("trace has %d bytes, half of what the store may hold", t.size), s)
-			continue
-		}
-		if err := a.span(s, data, e.keys[i][0], e.keys[i][1]); err != nil {
-			return false, err
+		if db.lock != nil {
+			errs = append(errs, db.lock.Close())
 		}
 	}
-	if len(t.entries) == 0 { // all of them rejected
-		return false, nil
-	}
-	if db.traces[g.id] == nil {
-		db.number++
-		t.number = db.number
-		db.traces[g.id] = t
-	}
-	a.finish()
-	e.chunk = a.chunk
-	db.evict()
-	return a.changed, nil
+	return errors.Join(errs...)
 }

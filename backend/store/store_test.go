@@ -12,11 +12,30 @@ func TestMemory(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.DB { return open(t, store.Options{}) })
 }
 
+func TestDisk(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.DB {
+		return openDir(t, t.TempDir(), store.Options{Durability: store.Durability{Sync: true}})
+	})
+}
+
 func open(t testing.TB, options store.Options) *store.DB {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
 	db := store.New(options)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func openDir(t testing.TB, dir string, options store.Options) *store.DB {
+	t.Helper()
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	db, err := store.Open(dir, options)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { db.Close() })
 	return db
 }

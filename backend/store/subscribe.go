@@ -109,6 +109,12 @@ func (l *subscribers) remove(s *Subscription) {
 	delete(l.all, s)
 }
 
+func (l *subscribers) any() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.all) > 0
+}
+
 func (l *subscribers) notify(ids []span.TraceID) {
 	if len(ids) == 0 {
 		return

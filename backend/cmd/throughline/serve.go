@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -19,9 +21,9 @@ import (
 
 func serveCommand() *cobra.Command {
 	var (
-		config   server.Config
-		data     string
-		logLevel slog.Level
+		config     server.Config
+		durability string
+		logLevel   slog.Level
 	)
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -29,10 +31,12 @@ func serveCommand() *cobra.Command {
 		Long: `Run the backend: OTLP receivers for gRPC and HTTP, the store, the web UI, the
 native API below /api/native/v1/ and the Jaeger read API.
 
-Spans are held in memory, up to --max-bytes, and are gone when the process ends;
-when there is no more room the traces that have waited longest for a new span go
-first. Everything listens on 127.0.0.1 unless told otherwise, in plaintext and
-without a login.
+Spans are kept in the directory --data, by default throughline in the user's data
+home, and are still there after a restart, a crash or a loss of power: an export is
+acknowledged once it is on disk. --data :memory: keeps them in memory, up to
+--max-bytes. The oldest go first when they are over --max-bytes or older than
+--retention. Everything listens on 127.0.0.1 unless told otherwise, in plaintext
+and without a login.
 
 Each flag has an environment variable, which the flag wins over: --otlp-grpc is
 THROUGHLINE_OTLP_GRPC.`,
@@ -44,10 +48,21 @@ THROUGHLINE_OTLP_GRPC.`,
 			return fromEnvironment(cmd.Flags(), os.LookupEnv)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if data != memoryData {
-				return &usageError{fmt.Errorf("--data %q: only %s can be had so far, a store on disk is not built yet", data, memoryData)}
+			if config.Data == "" {
+				dir, err := dataHome(os.LookupEnv)
+				if err != nil {
+					return &usageError{fmt.Errorf("--data is not set: %w", err)}
+				}
+				config.Data = dir
 			}
-			if config.Store.MaxBytes < minMaxBytes {
+			var err error
+			if config.Store.Durability, err = parseDurability(durability); err != nil {
+				return &usageError{fmt.Errorf("--durability %w", err)}
+			}
+			if config.Store.MaxBytes == 0 && config.Data == server.MemoryData {
+				config.Store.MaxBytes = store.DefaultMaxBytes
+			}
+			if config.Store.MaxBytes != 0 && config.Store.MaxBytes < minMaxBytes {
 				return &usageError{fmt.Errorf("--max-bytes %d: want at least %d", config.Store.MaxBytes, minMaxBytes)}
 			}
 			if config.Store.Retention < 0 {
@@ -63,10 +78,10 @@ THROUGHLINE_OTLP_GRPC.`,
 	f.StringVar(&config.Listen, "listen", "127.0.0.1:16686", "address of the UI and the APIs")
 	f.StringVar(&config.OTLPGRPC, "otlp-grpc", "127.0.0.1:4317", "address of OTLP over gRPC; empty turns it off")
 	f.StringVar(&config.OTLPHTTP, "otlp-http", "127.0.0.1:4318", "address of OTLP over HTTP; empty turns it off")
-	f.StringVar(&data, "data", memoryData, "where spans are kept; "+memoryData+" is all there is so far")
-	config.Store.MaxBytes = store.DefaultMaxBytes
-	f.Var((*byteSize)(&config.Store.MaxBytes), "max-bytes", "bound on the memory of the spans held; the process takes up to a quarter and 100 MB more")
-	f.DurationVar(&config.Store.Retention, "retention", 0, "how long a trace is kept after its last span; 0 is as long as there is room")
+	f.StringVar(&config.Data, "data", "", "directory that spans are kept in, or "+server.MemoryData+" (default throughline in the user's data home)")
+	f.StringVar(&durability, "durability", "sync", "when an export is acknowledged: sync, once it is on disk; interval=200ms, at once, synced so often; none, at once, synced by the operating system")
+	f.Var((*byteSize)(&config.Store.MaxBytes), "max-bytes", "bound on the disk that spans take, 0 is none; on the memory with "+server.MemoryData+", 256MiB by default")
+	f.DurationVar(&config.Store.Retention, "retention", 0, "how long spans are kept; 0 is as long as there is room")
 	f.StringSliceVar(&config.AllowedHosts, "allowed-hosts", nil, "host names that requests may be for, beside localhost, IP addresses, names without a dot and .internal; checked when bound to loopback or when given")
 	f.StringSliceVar(&config.OTLPOrigins, "otlp-cors-origins", nil, "origins whose web pages may send spans over HTTP, such as https://shop.example; none by default")
 	config.Limits.Body, config.Limits.Decompressed, config.Limits.Depth = 16<<20, 64<<20, 32
@@ -78,10 +93,43 @@ THROUGHLINE_OTLP_GRPC.`,
 	return cmd
 }
 
-const (
-	memoryData  = ":memory:"
-	minMaxBytes = 1 << 20
-)
+const minMaxBytes = 1 << 20
+
+// dataHome is where the XDG base directory specification has a user's data, or
+// what the other systems have in its place.
+func dataHome(lookup func(string) (string, bool)) (string, error) {
+	if dir, ok := lookup("XDG_DATA_HOME"); ok && filepath.IsAbs(dir) {
+		return filepath.Join(dir, "throughline"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	switch runtime.GOOS {
+	case "windows":
+		if dir, ok := lookup("LocalAppData"); ok && dir != "" {
+			return filepath.Join(dir, "throughline"), nil
+		}
+	case "darwin":
+		return filepath.Join(home, "Library", "Application Support", "throughline"), nil
+	}
+	return filepath.Join(home, ".local", "share", "throughline"), nil
+}
+
+func parseDurability(s string) (store.Durability, error) {
+	switch {
+	case s == "sync":
+		return store.Durability{Sync: true}, nil
+	case s == "none":
+		return store.Durability{}, nil
+	case strings.HasPrefix(s, "interval="):
+		d, err := time.ParseDuration(strings.TrimPrefix(s, "interval="))
+		if err == nil && d > 0 {
+			return store.Durability{Interval: d}, nil
+		}
+	}
+	return store.Durability{}, fmt.Errorf("%q: want sync, interval=200ms or none", s)
+}
 
 // fromEnvironment sets the flags that were not given from THROUGHLINE_… variables;
 // an empty variable is as good as none.

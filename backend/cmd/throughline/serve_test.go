@@ -6,11 +6,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/throughline/throughline/backend/server"
 )
 
 // lockedBuffer is a log that is read while it is written.
@@ -34,6 +38,7 @@ func (l *lockedBuffer) String() string {
 func TestServe(t *testing.T) {
 	t.Setenv("THROUGHLINE_OTLP_HTTP", "127.0.0.1:0")
 	t.Setenv("THROUGHLINE_MAX_BYTES", "8MiB")
+	t.Setenv("THROUGHLINE_DATA", server.MemoryData)
 	t.Setenv("THROUGHLINE_RETENTION", "") // as good as none
 	ctx, cancel := context.WithCancel(t.Context())
 	var stderr lockedBuffer
@@ -85,7 +90,8 @@ func TestServeRefuses(t *testing.T) {
 		want  string
 		usage bool
 	}{
-		{args: []string{"--data", "/var/lib/throughline"}, want: `--data "/var/lib/throughline": only :memory: can be had so far`, usage: true},
+		{args: []string{"--data", os.DevNull}, want: "opening store: mkdir " + os.DevNull},
+		{args: []string{"--durability", "maybe"}, want: `--durability "maybe": want sync, interval=200ms or none`, usage: true},
 		{args: []string{"--max-bytes", "lots"}, want: `"lots": want a size such as 256MiB`, usage: true},
 		{args: []string{"--max-bytes", "1KiB"}, want: "--max-bytes 1024: want at least 1048576", usage: true},
 		{args: []string{"--retention", "-1s"}, want: "--retention -1s: want 0 or more", usage: true},
@@ -102,6 +108,9 @@ func TestServeRefuses(t *testing.T) {
 		t.Run(strings.Join(c.args, " ")+c.env[0], func(t *testing.T) {
 			if c.env[0] != "" {
 				t.Setenv(c.env[0], c.env[1])
+			}
+			if !slices.Contains(c.args, "--data") {
+				t.Setenv("THROUGHLINE_DATA", server.MemoryData)
 			}
 			// A command that starts after all is stopped.
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

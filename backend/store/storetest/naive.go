@@ -202,6 +202,28 @@ func (n *Naive) Operations(service *string) []store.Operation {
 	return list
 }
 
+// Durations is the sketch of every operation with one status.
+func (n *Naive) Durations() map[Operation]*store.Sketch {
+	all := map[Operation]*store.Sketch{}
+	for _, t := range n.traces {
+		for _, s := range t {
+			key := Operation{s.ServiceName(), s.Name, s.Kind, s.Status.Code}
+			if all[key] == nil {
+				all[key] = &store.Sketch{}
+			}
+			all[key].Add(uint64(s.Duration()), 1)
+		}
+	}
+	return all
+}
+
+// Operation is what durations are counted by.
+type Operation struct {
+	Service, Name string
+	Kind          span.Kind
+	Status        span.StatusCode
+}
+
 // Dependencies counts calls between services.
 func (n *Naive) Dependencies(start, end uint64) []store.Dependency {
 	type edge struct{ parent, child string }
