@@ -157,7 +157,7 @@ func parseDurability(s string) (store.Durability, error) {
 func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
-		name := "THROUGHLINE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := variable(f.Name)
 		value, ok := lookup(name)
 		if !ok || value == "" || f.Changed || f.Name == "help" || err != nil {
 			return
@@ -167,6 +167,11 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 		}
 	})
 	return err
+}
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "THROUGHLINE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 // byteSize is a flag in bytes, with a binary unit or without.
