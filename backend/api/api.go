@@ -105,6 +105,7 @@ func New(config Config) http.Handler {
 	get("/api/native/v1/status", s.status)
 	get("/api/native/v1/services", s.services)
 	get("/api/native/v1/operations", s.operations)
+	get("/api/native/v1/statistics", s.statistics)
 	get("/api/native/v1/traces", s.traces)
 	get("/api/native/v1/traces/{traceId}", s.trace)
 	get(streamPath, s.stream)

@@ -187,14 +187,14 @@ func TestTokensAndTLS(t *testing.T) {
 		{"TLS", server.Config{TLS: files}, trusting, nil, ""},
 		{"TLS, an unknown authority", server.Config{TLS: files}, &tls.Config{RootCAs: x509.NewCertPool()}, nil, "unknown authority"},
 		{"plaintext to TLS", server.Config{TLS: files}, nil, nil, "rpc error|bad request|plaintext|400"},
-		{"TLS to plaintext", server.Config{}, trusting, nil, "tls|EOF|reset"},
+		{"TLS to plaintext", server.Config{}, trusting, nil, "tls|EOF|reset|closed|not be established"},
 		{"a token", server.Config{OTLPToken: server.Token{Value: otlpToken}}, nil, bearer(otlpToken), ""},
 		{"no token", server.Config{OTLPToken: server.Token{Value: otlpToken}}, nil, nil, "a token is needed to send spans here"},
 		{"the readers' token", server.Config{OTLPToken: server.Token{Value: otlpToken}, APIToken: server.Token{Value: apiToken}}, nil, bearer(apiToken), "a token is needed"},
 		{"TLS and a token", server.Config{TLS: files, OTLPToken: server.Token{Value: otlpToken}}, trusting, bearer(otlpToken), ""},
 		{"TLS and a wrong token", server.Config{TLS: files, OTLPToken: server.Token{Value: otlpToken}}, trusting, bearer(otlpToken + "."), "a token is needed"},
 		{"a client's certificate", server.Config{TLS: mutual}, known, nil, ""},
-		{"no client's certificate", server.Config{TLS: mutual}, trusting, nil, "certificate required|broken pipe|reset"},
+		{"no client's certificate", server.Config{TLS: mutual}, trusting, nil, "certificate required|broken pipe|reset|not be established|EOF|closed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := start(t, c.config)
