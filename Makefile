@@ -13,7 +13,7 @@ TOOLS := $(CURDIR)/.tools
 WEB := backend/ui/web
 MODULES := apps/articles backend tracing/go tracing/go/tracegen tracing/go/tracelint
 # Tests and benchmarks against other packages, whose dependencies stay out of the workspace.
-APART := tracing/go/bench
+APART := tracing/go/bench bench/otlpload bench/floor
 # Those whose code runs concurrently.
 RACE_MODULES := apps/articles backend tracing/go
 
@@ -129,6 +129,20 @@ bench: $(GO_TOOLS) $(DEV_STAMP) ## run the benchmarks and print their tables
 	cd backend && go test -tags e2e -run '^$$' -bench . -benchtime 300x ./e2e
 	cd tracing/python && $(VENV_PYTHON) benchmarks/decorator.py
 	cd tracing/python && $(VENV_PYTHON) benchmarks/middleware.py
+	@if [ "$$(uname)" = Linux ]; then $(MAKE) bench-store; fi
+
+# The whole server under load, against its floor and its peers; Linux only.
+.PHONY: bench-store
+bench-store: bin/throughline bin/otlpload bin/floor ## the server's figures alone: 1,000,000 spans, three times
+	$(PYTHON) bench/measure.py --server bin/throughline --load bin/otlpload --floor bin/floor
+
+.PHONY: bench-large
+bench-large: bin/throughline bin/otlpload ## 10,000,000 spans, once: needs 8 GB of memory and 2 GB of disk
+	$(PYTHON) bench/measure.py --server bin/throughline --load bin/otlpload --spans 10000000 --runs 1
+
+.PHONY: bin/otlpload bin/floor
+bin/otlpload bin/floor:
+	cd bench/$(@F) && GOWORK=off go build -o $(CURDIR)/$@ .
 
 .PHONY: fmt
 fmt: $(GO_TOOLS) $(DEV_STAMP) need-node $(WEB_STAMP) ## format everything

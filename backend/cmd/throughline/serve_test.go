@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,6 +99,9 @@ func TestServeRefuses(t *testing.T) {
 		{args: []string{"--retention", "-1s"}, want: "--retention -1s: want 0 or more", usage: true},
 		{args: []string{"--retention", "forever"}, want: `"forever"`, usage: true},
 		{env: [2]string{"THROUGHLINE_MAX_BYTES", "lots"}, want: `THROUGHLINE_MAX_BYTES="lots"`, usage: true},
+		{args: []string{"--max-attribute-depth", "0"}, want: "--max-attribute-depth 0: want 1 to 1000", usage: true},
+		{args: []string{"--otlp-token", "short"}, want: "--otlp-token: token of 5 characters: want 16 at least"},
+		{env: [2]string{"THROUGHLINE_TLS_CERT", "cert.pem"}, want: "--tls-cert and --tls-key are given together"},
 		{args: []string{"--log-level", "loud"}, want: "loud", usage: true},
 		{args: []string{"--no-such-flag"}, want: "no-such-flag", usage: true},
 		{args: []string{"--listen", "16686"}, want: `--listen "16686": want host:port`},
@@ -120,6 +125,48 @@ func TestServeRefuses(t *testing.T) {
 				t.Errorf("got %v, usage %t; want %s, usage %t", err, err != nil && isUsage(err), c.want, c.usage)
 			}
 		})
+	}
+}
+
+func TestDataHome(t *testing.T) {
+	home := func() (string, error) { return filepath.FromSlash("/home/u"), nil }
+	none := func() (string, error) { return "", errors.New("no home") }
+	for _, c := range []struct {
+		system string
+		env    map[string]string
+		home   func() (string, error)
+		want   string
+	}{
+		{"linux", nil, home, "/home/u/.local/share/throughline"},
+		{"linux", map[string]string{"XDG_DATA_HOME": "/data"}, none, "/data/throughline"},
+		{"linux", map[string]string{"XDG_DATA_HOME": "relative"}, home, "/home/u/.local/share/throughline"},
+		{"darwin", nil, home, "/home/u/Library/Application Support/throughline"},
+		{"windows", map[string]string{"LocalAppData": "/local"}, home, "/local/throughline"},
+		{"linux", nil, none, ""},
+	} {
+		got, err := dataHome(c.system, func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }, c.home)
+		if filepath.ToSlash(got) != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%s, %v: %q, %v, want %q", c.system, c.env, got, err, c.want)
+		}
+	}
+}
+
+// A restart finds what was stored, and a directory has one server.
+func TestServeSurvivesRestart(t *testing.T) {
+	dir := t.TempDir()
+	a, stop := serving(t, server.Config{Data: dir})
+	send(t, a, 7, 1, "kept", time.Now())
+	err := run(t.Context(), []string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--otlp-grpc", "", "--otlp-http", ""}, nil, io.Discard, io.Discard)
+	for _, want := range []string{dir, "in use by another process", "--data"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %s", err, want)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	stop()
+	again, _ := serving(t, server.Config{Data: dir})
+	if got := readBack(t, exported(t, "--url", again.URL())); len(got) != 1 {
+		t.Errorf("after a restart: %v", got)
 	}
 }
 

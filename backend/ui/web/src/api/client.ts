@@ -23,6 +23,12 @@ export interface Answer<T> {
   serverMillis: number;
 }
 
+/** Leaves for the login, which comes back here: the server's token has changed or the session has ended. */
+function logIn(): void {
+  const here = location.pathname + location.search;
+  location.assign(`/login?next=${encodeURIComponent(here)}`);
+}
+
 async function get<T>(path: string, signal?: AbortSignal): Promise<Answer<T>> {
   let response: Response;
   try {
@@ -34,6 +40,7 @@ async function get<T>(path: string, signal?: AbortSignal): Promise<Answer<T>> {
     if (signal?.aborted) throw err;
     throw new ApiError("The server does not answer.", "unreachable", 0);
   }
+  if (response.status === 401) logIn();
   const text = await response.text();
   let body: unknown;
   try {

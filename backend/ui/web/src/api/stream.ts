@@ -3,7 +3,7 @@
 // server only six connections over all its tabs.
 
 import { backoff } from "../lib/backoff";
-import { base } from "./client";
+import { base, getStatus } from "./client";
 import type { StatusJson, SummaryJson } from "./types";
 
 export type Connection = { phase: "connecting" } | { phase: "live" } | { phase: "waiting"; until: number };
@@ -54,6 +54,8 @@ export function openStream(params: URLSearchParams, on: StreamHandlers): Stream 
       const wait = backoff(failures++, Math.random());
       on.connection({ phase: "waiting", until: Date.now() + wait });
       timer = window.setTimeout(connect, wait);
+      // An EventSource does not tell why it failed; a request does.
+      getStatus().catch(() => {});
     });
     const listen = <T>(type: string, handle: (data: T) => void): void => {
       opened.addEventListener(type, (event) => {

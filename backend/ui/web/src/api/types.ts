@@ -43,6 +43,8 @@ export interface StatusJson {
     maxBytes: number;
     evictedTraces: number;
     evictedSpans: number;
+    writable: boolean;
+    unwritableReason?: string;
   };
   ingest: {
     acceptedSpans: number;

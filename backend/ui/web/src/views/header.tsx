@@ -27,6 +27,11 @@ export function Header(): JSX.Element {
           Throughline was updated: reload
         </button>
       ) : null}
+      {status.value && !status.value.store.writable ? (
+        <span class="refusing" role="alert" title={status.value.store.unwritableReason}>
+          The store cannot write: new spans are refused
+        </span>
+      ) : null}
       <ConnectionState />
       <ThemeSwitch />
       <button
