@@ -1,7 +1,7 @@
 package traceql
 
 import (
-	"encoding/binary"
+	"hash/maphash"
 	"iter"
 	"math/bits"
 
@@ -44,11 +44,12 @@ type View struct {
 	trace      *span.Trace
 	parents    []int // empty until asked for
 	table      []int32
+	seed       maphash.Seed // random, because senders choose the ids
 }
 
 // NewView makes a view for a program.
 func NewView(p *Program) *View {
-	return &View{attributes: p.Attributes()}
+	return &View{attributes: p.Attributes(), seed: maphash.MakeSeed()}
 }
 
 // Reset makes the view show another trace and returns it.
@@ -105,8 +106,7 @@ func (v *View) link() {
 // find is the place of an id in the table, or the free one where it would be.
 func (v *View) find(id span.SpanID) int {
 	mask := uint64(len(v.table) - 1)
-	hash := binary.LittleEndian.Uint64(id[:]) * 0x9e3779b97f4a7c15
-	for at := hash >> 32 & mask; ; at = (at + 1) & mask {
+	for at := maphash.Bytes(v.seed, id[:]) & mask; ; at = (at + 1) & mask {
 		if n := v.table[at]; n == 0 || v.trace.Spans[n-1].SpanID == id {
 			return int(at)
 		}
