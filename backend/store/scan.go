@@ -17,8 +17,10 @@ import (
 // row, segments block by block. Its work is cut into units that several goroutines
 // take in turn.
 
+// unitBlocks is how many blocks of a segment one unit has.
+var unitBlocks = 32
+
 const (
-	unitBlocks = 32                     // of a segment, in one unit
 	scanAlone  = 300 * time.Microsecond // how long one goroutine works before others help
 	maxWorkers = 8
 )

@@ -62,6 +62,7 @@ func BenchmarkScan(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
+			defer storetest.ReportCPU(b)()
 			var r store.ScanResult
 			for b.Loop() {
 				var err error
@@ -89,6 +90,7 @@ func BenchmarkScan(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
+			defer storetest.ReportCPU(b)()
 			for b.Loop() {
 				if err := db.ScanSpans(b.Context(), &store.SpanScan{Where: c.where, Columns: c.columns, Visit: func() func(*store.SpanBatch) error {
 					return func(*store.SpanBatch) error { return nil }

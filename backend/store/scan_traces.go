@@ -111,6 +111,8 @@ type tracePlan struct {
 	driver *scanNode
 	sel    *selectPlan
 	sets   int // numbers given
+
+	driverSet int // its number
 }
 
 // selectPlan is a Select in the terms of one segment.
@@ -129,6 +131,8 @@ func (p *tracePlan) compile(s *segment, scan *traceScan) {
 	}
 	p.plan = newSegmentPlan(s)
 	p.driver = p.plan.compile(scan.driver)
+	p.driverSet = p.sets
+	p.sets++
 	p.sel = p.selection(scan.Select)
 }
 
@@ -301,17 +305,27 @@ func (w *traceWorker) segment(u *scanUnit) error {
 	}
 	starts, rows := newPick(s.packed(s.foot.traceStart)), newPick(s.packed(s.foot.traceRow))
 	s.trace = s.traces()
+	below := min(uint64(u.to)<<blockBits, s.foot.rows) // rows from it on are done with
+	// A trace that goes on in the unit after this one was judged there if it has a
+	// row there.
+	if trace := s.traceOf(below - 1); below < s.foot.rows {
+		if from, to := s.rowsOf(trace); to > below && s.anyRow(s.plan.driver, s.plan.driverSet, below, to) {
+			below = from
+		}
+	}
 	for b := u.to - 1; b >= u.from; b-- {
 		if err := w.check(); err != nil {
 			return err
 		}
-		var set rowSet
-		set.fill(s.rowsIn(b))
-		if s.eval(s.plan.driver, b, &set); set.empty() {
+		set := s.set(s.plan.driver, s.plan.driverSet, b)
+		if set.empty() {
 			continue
 		}
 		first := uint64(b) << blockBits
-		for i := set.last(blockLen); i >= 0; {
+		if below <= first {
+			continue
+		}
+		for i := set.last(int(min(blockLen, below-first))); i >= 0; {
 			row := first + uint64(i)
 			trace := s.traceBefore(&rows, row)
 			s.trace = trace
@@ -322,10 +336,10 @@ func (w *traceWorker) segment(u *scanUnit) error {
 			if err := w.candidate(s, shared, trace, from, starts.get(trace)); err != nil {
 				return err
 			}
-			if from <= first {
+			if below = from; below <= first {
 				break
 			}
-			i = set.last(int(from - first))
+			i = set.last(int(below - first))
 		}
 	}
 	return nil
