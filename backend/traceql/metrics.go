@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -268,10 +269,8 @@ func (a *Accumulator) newGroup(key string, labels []Value) (*group, error) {
 func appendKey(key []byte, v Value) []byte {
 	k := keyOf(v)
 	key = append(key, byte(k.typ))
-	for s := 0; s < 64; s += 8 {
-		key = append(key, byte(k.num>>s))
-	}
-	key = fmt.Appendf(key, "%d:", len(k.text))
+	key = binary.BigEndian.AppendUint64(key, k.num)
+	key = binary.AppendUvarint(key, uint64(len(k.text)))
 	return append(key, k.text...)
 }
 

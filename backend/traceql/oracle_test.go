@@ -426,13 +426,13 @@ func (o oracle) compare(op Op, l, r Value, pattern string) bool {
 		op = map[Op]Op{OpEqual: OpEqual, OpNotEqual: OpNotEqual, OpLess: OpGreater, OpGreater: OpLess, OpLessEqual: OpGreaterEqual, OpGreaterEqual: OpLessEqual}[op]
 	}
 	if l.typ == TypeList && r.typ == TypeList {
-		same := fmt.Sprint(l.list) == fmt.Sprint(r.list)
+		same := l.Text() == r.Text()
 		return op == OpEqual && same || op == OpNotEqual && !same
 	}
 	if l.typ == TypeList {
 		positive := map[Op]Op{OpNotEqual: OpEqual, OpNotMatch: OpMatch}
-		any, fits := false, len(l.list) > 0 && r.typ != TypeNil
-		for _, e := range l.list {
+		any, fits := false, len(l.List()) > 0 && r.typ != TypeNil
+		for _, e := range l.List() {
 			v := ValueOf(e)
 			if p, ok := positive[op]; ok {
 				any = any || o.compare(p, v, r, pattern)
