@@ -280,6 +280,13 @@ type Projection struct {
 	Everything    bool // events and links too
 }
 
+// clone is a copy that need may be called on.
+func (p *Projection) clone() Projection {
+	out := *p
+	out.Attributes = slices.Clip(p.Attributes)
+	return out
+}
+
 // need adds a field.
 func (p *Projection) need(r *FieldRef) {
 	switch r.Field {

@@ -14,11 +14,15 @@ type SpanScan struct {
 	// included; an End of 0 is no bound.
 	Start, End uint64
 	// Columns are the values to read of each span: of every column the first of
-	// its fields that the span has. Those of events and links are not among them.
+	// its fields for which the span has a value that is not empty. Those of events
+	// and links are not among them.
 	Columns [][]FieldRef
 	// MaxValues bounds the distinct values of each column; 0 means 1 << 20. Beyond
 	// it the scan ends with ErrTooManyValues.
 	MaxValues int
+	// Begin, unless nil, is called first, and again when all begins anew because a
+	// segment was found to be damaged.
+	Begin func()
 	// Visit is called once for each goroutine, and what it returns for the spans,
 	// up to 1024 at a time.
 	Visit func() func(*SpanBatch) error
@@ -32,6 +36,8 @@ type SpanBatch struct {
 	Columns [][]uint32
 	// Values has for each column the distinct values by number, from 1 on.
 	Values [][]span.Value
+	// IDs are those of a span. They cost more than the rest.
+	IDs func(i int) (span.TraceID, span.SpanID)
 }
 
 // ScanSpans runs a scan.
@@ -49,6 +55,9 @@ func (db *DB) ScanSpans(ctx context.Context, scan *SpanScan) error {
 			for i := range c {
 				s.project.need(&c[i])
 			}
+		}
+		if scan.Begin != nil {
+			scan.Begin()
 		}
 		n := len(s.units)
 		if len(s.several) > 0 {
@@ -81,6 +90,12 @@ type spanWorker struct {
 	blocks []*spanBlocks
 	rows   []uint16
 	span   span.Span
+	ids    []spanIDs // of spans that were read one by one
+}
+
+type spanIDs struct {
+	trace span.TraceID
+	span  span.SpanID
 }
 
 // interner gives the values of a column numbers.
@@ -92,7 +107,7 @@ type interner struct {
 	max     int
 }
 
-// internKey is a value that is a number, a boolean, or empty.
+// internKey is a value that is a number or a boolean.
 type internKey struct {
 	typ span.Type
 	num uint64
@@ -102,7 +117,9 @@ func (n *interner) value(v span.Value) uint32 {
 	switch v.Type() {
 	case span.TypeString:
 		return n.text(v.Str())
-	case span.TypeEmpty, span.TypeBool, span.TypeInt, span.TypeFloat:
+	case span.TypeEmpty:
+		return 0
+	case span.TypeBool, span.TypeInt, span.TypeFloat:
 		k := internKey{v.Type(), v.Num()}
 		i, ok := n.numbers[k]
 		if !ok {
@@ -200,13 +217,19 @@ func (w *spanWorker) flush() error {
 // one adds a span that was read.
 func (w *spanWorker) one(sp *span.Span) error {
 	b := &w.batch
+	if len(b.Start) == 0 {
+		w.ids = w.ids[:0]
+		b.IDs = func(i int) (span.TraceID, span.SpanID) { return w.ids[i].trace, w.ids[i].span }
+	}
+	w.ids = append(w.ids, spanIDs{sp.TraceID, sp.SpanID})
 	b.Start, b.Duration = append(b.Start, sp.StartTime), append(b.Duration, sp.EndTime-sp.StartTime)
 	for i, refs := range w.Columns {
 		n := uint32(0)
 		for j := range refs {
 			if v, ok := refs[j].of(sp); ok {
-				n = w.intern[i].value(v)
-				break
+				if n = w.intern[i].value(v); n != 0 {
+					break
+				}
 			}
 		}
 		b.Columns[i] = append(b.Columns[i], n)
@@ -386,7 +409,7 @@ func (w *spanWorker) segment(u *scanUnit) error {
 		return nil
 	}
 	f := s.foot
-	durations := s.packed(f.duration)
+	durations, ids := s.packed(f.duration), s.packed(f.id)
 	inTime := f.minTime >= w.spanScan.span.start && f.traceStart.max <= math.MaxUint64-f.start.max && f.traceStart.max+f.start.max <= w.spanScan.span.end
 	for b := u.to - 1; b >= u.from; b-- {
 		if err := w.check(); err != nil {
@@ -416,6 +439,11 @@ func (w *spanWorker) segment(u *scanUnit) error {
 		}
 		lengths := durations.unpack(b, &s.values)
 		out := &w.batch
+		out.IDs = func(i int) (trace span.TraceID, id span.SpanID) {
+			row := first + uint64(rows[i])
+			putBigEndian(id[:], ids.get(row))
+			return s.traceID(s.traceOf(row)), id
+		}
 		if len(rows) == n {
 			out.Start, out.Duration = append(out.Start, starts...), append(out.Duration, lengths...)
 		} else {

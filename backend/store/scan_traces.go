@@ -20,15 +20,22 @@ type TraceScan struct {
 	// select may be among them: those with spans in several places are judged
 	// whenever one of their spans could be the one.
 	Select *Select
+	// IDs, unless nil, are the only traces that are looked at.
+	IDs []span.TraceID
 	// Start and End are the range of unix nanoseconds that a trace overlaps, both
 	// included; 0 is no bound.
 	Start, End uint64
 	Limit      int // of the traces found, 0 is none
 	Project    Projection
+	// Begin, unless nil, is called first, and again when all begins anew because a
+	// segment was found to be damaged.
+	Begin func()
 	// Judge is called once for each goroutine, and what it returns for each trace,
 	// whole and without duplicates: whether it is one of those looked for, and what
 	// the answer is to hold of it.
 	Judge func() func(*FoundTrace) (value any, ok bool, err error)
+	// Drop, unless nil, is told of values that newer ones push out.
+	Drop func(value any)
 }
 
 // FoundTrace is a trace that is judged. It is valid during the call, with all
@@ -59,14 +66,21 @@ type ScanResult struct {
 // ScanTraces runs a scan. It stops when nothing newer than what was found can come.
 func (db *DB) ScanTraces(ctx context.Context, scan *TraceScan) (result ScanResult, err error) {
 	err = db.query(func(r *reading) error {
-		s := &traceScan{TraceScan: scan, span: newScanRange(scan.Start, scan.End), limit: math.MaxInt, shared: r.sharing(), plans: make([]tracePlan, len(r.segments))}
+		s := &traceScan{TraceScan: scan, span: newScanRange(scan.Start, scan.End), limit: math.MaxInt, shared: r.sharing(), plans: make([]tracePlan, len(r.segments)), project: scan.Project.clone()}
 		if scan.Limit > 0 && scan.Limit < math.MaxInt {
 			s.limit = scan.Limit + 1
 		}
 		s.units = r.units(s.span)
 		s.driver = scan.Select.driver()
-		scan.Select.refs(s.Project.need)
-		err := r.work(ctx, len(s.units), s.worker)
+		scan.Select.refs(s.project.need)
+		if scan.Begin != nil {
+			scan.Begin()
+		}
+		n := len(s.units)
+		if scan.IDs != nil {
+			n = len(scan.IDs)
+		}
+		err := r.work(ctx, n, s.worker)
 		result = s.result()
 		return err
 	})
@@ -88,12 +102,13 @@ func (s *Select) refs(f func(*FieldRef)) {
 // traceScan is a TraceScan under way.
 type traceScan struct {
 	*TraceScan
-	span   scanRange
-	limit  int // one more than asked for
-	units  []scanUnit
-	driver *Cond
-	shared *sharing
-	plans  []tracePlan
+	span    scanRange
+	project Projection
+	limit   int // one more than asked for
+	units   []scanUnit
+	driver  *Cond
+	shared  *sharing
+	plans   []tracePlan
 
 	oldest atomic.Uint64 // start of the oldest of limit traces, else 0
 
@@ -211,7 +226,10 @@ func (s *traceScan) take(t Scanned) {
 	defer s.mu.Unlock()
 	heap.Push(&s.newest, t)
 	if len(s.newest) > s.limit {
-		heap.Pop(&s.newest)
+		old := heap.Pop(&s.newest).(Scanned)
+		if s.Drop != nil {
+			s.Drop(old.Value)
+		}
 	}
 	if len(s.newest) == s.limit {
 		s.oldest.Store(s.newest[0].Start)
@@ -242,6 +260,7 @@ type traceWorker struct {
 	part   part
 	found  FoundTrace
 	looked int
+	spans  int // of those
 }
 
 // traceBlocks is what a worker keeps of a segment.
@@ -266,6 +285,12 @@ func (s *traceScan) worker(r *reading, next func() (int, bool), check func() err
 		if !ok {
 			break
 		}
+		if s.IDs != nil {
+			if err := w.several(s.IDs[i]); err != nil {
+				return err
+			}
+			continue
+		}
 		u := &s.units[i]
 		if s.enough(u.latest) {
 			continue // what follows may be newer: segments overlap
@@ -283,6 +308,7 @@ func (s *traceScan) worker(r *reading, next func() (int, bool), check func() err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.judged += w.looked
+	s.spans += w.spans
 	return nil
 }
 
@@ -392,7 +418,7 @@ func (w *traceWorker) candidate(s *traceBlocks, shared *shared, trace, from, sta
 		return nil
 	}
 	if s.project == nil {
-		s.project = newProjector(s.blockScan, &w.Project)
+		s.project = newProjector(s.blockScan, &w.project)
 	}
 	received := s.packed(s.foot.received)
 	p := &w.part
@@ -434,6 +460,7 @@ func (w *traceWorker) judgePart(id span.TraceID) error {
 		}
 		w.load(id, &p.spans[i], &t.Spans[i])
 	}
+	w.spans += len(p.spans)
 	if w.looked++; w.looked&15 == 0 {
 		if err := w.check(); err != nil {
 			return err
@@ -455,14 +482,14 @@ func (w *traceWorker) judgePart(id span.TraceID) error {
 // load reads the parts of a span that are asked for.
 func (w *traceWorker) load(id span.TraceID, l *lite, sp *span.Span) {
 	switch {
-	case w.Project.Everything:
+	case w.project.Everything:
 		w.r.load(id, l, sp)
 	case l.view != nil:
-		l.view.project(int(l.row), &w.Project, sp)
+		l.view.project(int(l.row), &w.project, sp)
 	default:
 		s := w.of(slices.Index(w.r.segments, l.segment))
 		if s.project == nil {
-			s.project = newProjector(s.blockScan, &w.Project)
+			s.project = newProjector(s.blockScan, &w.project)
 		}
 		s.project.span(l, id, sp)
 	}
@@ -575,10 +602,10 @@ func (w *traceWorker) head(u *scanUnit) error {
 				continue
 			}
 			if may[r.series] == perhaps {
-				if w.Project.Everything {
+				if w.project.Everything {
 					v.span(i, &sp)
 				} else {
-					v.project(i, &w.Project, &sp)
+					v.project(i, &w.project, &sp)
 				}
 				if !w.driver.Fits(&sp) {
 					continue

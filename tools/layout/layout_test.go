@@ -27,11 +27,12 @@ var modules = []string{"apps/articles", "backend", "tracing/go"}
 // where it belongs in cmd → {ingest, api, ui, client, analysis} → {store,
 // traceql} → span.
 var backendImports = map[string][]string{
-	"cmd/throughline": {"mocks", "server", "store", "system", "ui"},
+	"cmd/throughline": {"mocks", "query", "server", "store", "system", "ui"},
 	"system":          {"mocks", "server", "ui"},
 	"server":          {"api", "ingest", "store", "ui"},
-	"api":             {"ingest", "span", "store"},
+	"api":             {"ingest", "query", "span", "store"},
 	"ingest":          {"span", "store"},
+	"query":           {"span", "store", "traceql"},
 	"store":           {"span"},
 	"store/storetest": {"span", "store"},
 	"ui":              {},
