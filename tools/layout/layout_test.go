@@ -27,14 +27,15 @@ var modules = []string{"apps/articles", "backend", "tracing/go"}
 // where it belongs in cmd → {ingest, api, ui, client, analysis} → {store,
 // traceql} → span.
 var backendImports = map[string][]string{
-	"cmd/throughline": {"mocks", "query", "server", "store", "system", "ui"},
+	"cmd/throughline": {"mocks", "query", "server", "store", "system", "traceql", "ui"},
 	"system":          {"mocks", "server", "ui"},
 	"server":          {"api", "ingest", "store", "ui"},
-	"api":             {"ingest", "query", "span", "store"},
+	"api":             {"ingest", "query", "span", "store", "traceql"},
 	"ingest":          {"span", "store"},
 	"query":           {"span", "store", "traceql"},
 	"store":           {"span"},
 	"store/storetest": {"span", "store"},
+	"traceql":         {"span"},
 	"ui":              {},
 	"mocks":           {},
 	"traceql":         {"span"},
