@@ -10,7 +10,8 @@ import (
 // values one by one while they are few; then it counts them in buckets, of which
 // each power of two has many, so that a quantile is off by less than 0.8 %.
 type sketch struct {
-	exact   []weighted
+	exact   []float64
+	weights []float64 // of exact; nil while all are 1
 	counted bool     // exact is not used any more
 	pending []int32  // buckets of values of weight 1 that are not in buckets yet
 	buckets []bucket // in order
@@ -19,8 +20,6 @@ type sketch struct {
 	min     float64
 	max     float64
 }
-
-type weighted struct{ value, weight float64 }
 
 // bucket is how many values fell in one.
 type bucket struct {
@@ -45,9 +44,26 @@ func (s *sketch) add(value, weight float64) {
 		s.count(value, weight)
 		return
 	}
-	if s.exact = append(s.exact, weighted{value, weight}); len(s.exact) > maxExact {
+	if weight != 1 && s.weights == nil {
+		s.weights = make([]float64, len(s.exact), maxExact)
+		for i := range s.weights {
+			s.weights[i] = 1
+		}
+	}
+	if s.weights != nil {
+		s.weights = append(s.weights, weight)
+	}
+	if s.exact = append(s.exact, value); len(s.exact) > maxExact {
 		s.spill()
 	}
+}
+
+// weight is that of a value of exact.
+func (s *sketch) weight(i int) float64 {
+	if s.weights == nil {
+		return 1
+	}
+	return s.weights[i]
 }
 
 func (s *sketch) count(value, weight float64) {
@@ -66,10 +82,11 @@ func (s *sketch) count(value, weight float64) {
 // spill turns single values into buckets.
 func (s *sketch) spill() {
 	s.counted = true
-	for _, w := range s.exact {
-		s.count(w.value, w.weight)
+	s.pending = make([]int32, 0, 4*maxExact)
+	for i, v := range s.exact {
+		s.count(v, s.weight(i))
 	}
-	s.exact = nil
+	s.exact, s.weights = nil, nil
 }
 
 // foldRange is how many buckets apart values are counted in a table.
@@ -83,9 +100,13 @@ func (s *sketch) fold() {
 	var found []bucket
 	if lo, hi := slices.Min(s.pending), slices.Max(s.pending); hi-lo < foldRange {
 		var counts [foldRange]uint16
+		n := 0
 		for _, b := range s.pending {
-			counts[b-lo]++
+			if counts[b-lo]++; counts[b-lo] == 1 {
+				n++
+			}
 		}
+		found = make([]bucket, 0, n)
 		for i, n := range counts[:hi-lo+1] {
 			if n > 0 {
 				found = append(found, bucket{lo + int32(i), float64(n)})
@@ -144,8 +165,8 @@ func (s *sketch) merge(o *sketch) {
 		return
 	}
 	if !o.counted {
-		for _, w := range o.exact {
-			s.add(w.value, w.weight)
+		for i, v := range o.exact {
+			s.add(v, o.weight(i))
 		}
 		return
 	}
@@ -191,13 +212,7 @@ func (s *sketch) quantile(q float64) float64 {
 	}
 	rank := q * s.total
 	if !s.counted {
-		slices.SortFunc(s.exact, func(a, b weighted) int { return cmp.Compare(a.value, b.value) })
-		for _, w := range s.exact {
-			if rank -= w.weight; rank <= 0 {
-				return w.value
-			}
-		}
-		return s.max
+		return s.exactQuantile(rank)
 	}
 	s.fold()
 	if rank -= s.zero; rank <= 0 && s.zero > 0 {
@@ -206,6 +221,24 @@ func (s *sketch) quantile(q float64) float64 {
 	for _, b := range s.buckets {
 		if rank -= b.count; rank <= 0 {
 			return min(max(middle(b.number), s.min), s.max)
+		}
+	}
+	return s.max
+}
+
+func (s *sketch) exactQuantile(rank float64) float64 {
+	if s.weights == nil {
+		slices.Sort(s.exact)
+		return s.exact[min(max(int(math.Ceil(rank))-1, 0), len(s.exact)-1)]
+	}
+	order := make([]int, len(s.exact))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(s.exact[a], s.exact[b]) })
+	for _, i := range order {
+		if rank -= s.weights[i]; rank <= 0 {
+			return s.exact[i]
 		}
 	}
 	return s.max
