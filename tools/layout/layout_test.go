@@ -27,18 +27,19 @@ var modules = []string{"apps/articles", "backend", "tracing/go"}
 // where it belongs in cmd → {ingest, api, ui, client, analysis} → {store,
 // traceql} → span.
 var backendImports = map[string][]string{
-	"cmd/throughline": {"export", "ingest", "mocks", "server", "span", "store", "system", "ui"},
+	"cmd/throughline": {"export", "ingest", "mocks", "query", "server", "span", "store", "system", "traceql", "ui"},
 	"system":          {"mocks", "server", "store", "ui"},
 	"server":          {"access", "api", "ingest", "store", "ui"},
-	"api":             {"access", "export", "ingest", "span", "store"},
+	"api":             {"access", "export", "ingest", "query", "span", "store", "traceql"},
 	"ingest":          {"access", "span", "store"},
 	"access":          {},
 	"export":          {"span", "store"},
+	"query":           {"span", "store", "traceql"},
 	"store":           {"span"},
 	"store/storetest": {"span", "store"},
+	"traceql":         {"span"},
 	"ui":              {},
 	"mocks":           {},
-	"traceql":         {"span"},
 	"span":            {},
 	"e2e":             {"system"},
 }
