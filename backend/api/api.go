@@ -19,6 +19,8 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
+	"github.com/throughline/throughline/backend/api/jaeger"
+	"github.com/throughline/throughline/backend/api/reply"
 	"github.com/throughline/throughline/backend/store"
 )
 
@@ -79,17 +81,15 @@ func New(config Config) http.Handler {
 	}
 	s := &server{Config: config}
 	mux := http.NewServeMux()
-	get := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
-		mux.Handle(pattern, s.handle(h))
-	}
+	get := func(pattern string, h reply.Func) { mux.Handle(pattern, s.handle(reply.Get, h)) }
 	get("/api/native/v1/status", s.status)
 	get("/api/native/v1/services", s.services)
 	get("/api/native/v1/operations", s.operations)
 	get("/api/native/v1/traces", s.traces)
 	get("/api/native/v1/traces/{traceId}", s.trace)
-	get("/api/native/v1/stream", s.stream)
+	mux.Handle("/api/native/v1/stream", s.handle(reply.Stream, s.stream))
 	get("/api/native/", s.unknown)
-	s.jaegerRoutes(mux)
+	(&jaeger.Handler{Store: config.Store, Log: config.Log, Now: config.Now}).Routes(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /metrics", s.metrics)
@@ -104,6 +104,19 @@ func New(config Config) http.Handler {
 		panic(err) // the options are constants
 	}
 	return s.guard(compress(mux))
+}
+
+// handle writes the errors of h as the native API has them.
+func (s *server) handle(check func(http.ResponseWriter, *http.Request, reply.Func) error, h reply.Func) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := check(w, r, h); err != nil {
+			writeError(w, reply.From(r.Context(), s.Log, err))
+		}
+	})
+}
+
+func writeError(w http.ResponseWriter, e *reply.Error) {
+	reply.Fault(w, e, map[string]any{"error": map[string]string{"code": e.Code, "message": e.Message}})
 }
 
 func (s *server) ready(w http.ResponseWriter, _ *http.Request) {
@@ -129,7 +142,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 				panic(p)
 			}
 			s.Log.Error("panic while answering", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
-			writeError(w, errInternal)
+			writeError(w, reply.Internal)
 		}()
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -137,9 +150,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if s.AllowHost != nil && !s.AllowHost(r.Host) {
-			writeError(w, &apiError{
-				"forbidden_host", http.StatusForbidden,
-				fmt.Sprintf("host %.100q is not allowed: this server was bound to loopback; --allowed-hosts adds names", r.Host),
+			writeError(w, &reply.Error{
+				Code: "forbidden_host", Status: http.StatusForbidden,
+				Message: fmt.Sprintf("host %.100q is not allowed: this server was bound to loopback; --allowed-hosts adds names", r.Host),
 			})
 			return
 		}

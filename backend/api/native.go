@@ -3,9 +3,11 @@ package api
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/throughline/throughline/backend/api/reply"
 	"github.com/throughline/throughline/backend/span"
 )
 
@@ -46,7 +48,7 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) error {
 	if err := only(r.URL.Query()); err != nil {
 		return err
 	}
-	return writeJSON(w, s.statusNow())
+	return reply.JSON(w, s.statusNow())
 }
 
 func (s *server) statusNow() statusJSON {
@@ -89,7 +91,7 @@ func (s *server) services(w http.ResponseWriter, r *http.Request) error {
 	for _, svc := range s.Store.Services() {
 		list = append(list, serviceJSON{svc.Name, svc.SpanCount, svc.ErrorCount, unixNano(svc.LastReceived)})
 	}
-	return writeJSON(w, map[string]any{"services": list})
+	return reply.JSON(w, map[string]any{"services": list})
 }
 
 type operationJSON struct {
@@ -113,7 +115,7 @@ func (s *server) operations(w http.ResponseWriter, r *http.Request) error {
 	for _, op := range s.Store.Operations(service) {
 		list = append(list, operationJSON{op.Service, op.Name, op.Kind.String(), op.SpanCount, op.ErrorCount})
 	}
-	return writeJSON(w, map[string]any{"operations": list})
+	return reply.JSON(w, map[string]any{"operations": list})
 }
 
 type summaryJSON struct {
@@ -166,12 +168,12 @@ func (s *server) traces(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if f.End != 0 && f.Start > f.End {
-		return invalid("start is after end")
+		return reply.Invalid("start is after end")
 	}
 	if f.Limit, err = limitOf(q.Get("limit")); err != nil {
 		return err
 	}
-	found, err := s.search(r, f)
+	found, err := s.Store.Search(r.Context(), f)
 	if err != nil {
 		return err
 	}
@@ -179,11 +181,8 @@ func (s *server) traces(w http.ResponseWriter, r *http.Request) error {
 	for i := range found.Traces {
 		list[i] = summaryOf(&found.Traces[i])
 	}
-	return writeJSON(w, map[string]any{"traces": list, "truncated": found.Truncated})
+	return reply.JSON(w, map[string]any{"traces": list, "truncated": found.Truncated})
 }
-
-// queryTime bounds one search.
-const queryTime = 30 * time.Second
 
 func (s *server) trace(w http.ResponseWriter, r *http.Request) error {
 	if err := only(r.URL.Query()); err != nil {
@@ -191,7 +190,7 @@ func (s *server) trace(w http.ResponseWriter, r *http.Request) error {
 	}
 	id, err := span.ParseTraceID(r.PathValue("traceId"))
 	if err != nil {
-		return invalid("%v", err)
+		return reply.Invalid("%v", err)
 	}
 	trace, summary, err := s.Store.Trace(r.Context(), id)
 	if err != nil {
@@ -205,7 +204,7 @@ func (s *server) trace(w http.ResponseWriter, r *http.Request) error {
 	if _, err := w.Write(append(head, `,"resourceSpans":`...)); err != nil {
 		return nil // the client left
 	}
-	if err := span.WriteResourceSpans(w, trace.Spans); err != nil {
+	if err := span.WriteResourceSpans(w, slices.Values([][]span.Span{trace.Spans})); err != nil {
 		return nil
 	}
 	io.WriteString(w, "}\n")
@@ -213,7 +212,7 @@ func (s *server) trace(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) unknown(_ http.ResponseWriter, r *http.Request) error {
-	return notFound("%.100s: no such path", r.URL.Path)
+	return reply.NotFound("%.100s: no such path", r.URL.Path)
 }
 
 // unixNano is a time in decimal, empty for none.

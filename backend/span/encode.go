@@ -242,11 +242,7 @@ func appendAttributes(dst []byte, number int, attributes []Attribute) []byte {
 	var mark int
 	for i := range attributes {
 		dst, mark = openMessage(dst, number)
-		dst = appendText(dst, 1, attributes[i].Key)
-		var value int
-		dst, value = openMessage(dst, 2)
-		dst = appendValue(dst, attributes[i].Value)
-		dst = closeMessage(dst, value)
+		dst = attributes[i].AppendProto(dst)
 		dst = closeMessage(dst, mark)
 	}
 	return dst

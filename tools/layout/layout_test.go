@@ -29,8 +29,11 @@ var modules = []string{"apps/articles", "backend", "tracing/go"}
 var backendImports = map[string][]string{
 	"cmd/throughline": {"mocks", "server", "store", "system", "ui"},
 	"system":          {"mocks", "server", "ui"},
-	"server":          {"api", "ingest", "store", "ui"},
-	"api":             {"ingest", "span", "store"},
+	"server":          {"api", "api/jaeger", "ingest", "store", "ui"},
+	"api":             {"api/jaeger", "api/reply", "span", "store"},
+	"api/jaeger":      {"api/reply", "api/wire", "span", "store"},
+	"api/reply":       {"store"},
+	"api/wire":        {"api/reply"},
 	"ingest":          {"span", "store"},
 	"store":           {"span"},
 	"store/storetest": {"span", "store"},
