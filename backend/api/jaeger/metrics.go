@@ -76,7 +76,7 @@ func (h *Handler) metricsQuery(r *http.Request) (*metricsQuery, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.end = time.Unix(0, int64(end))
+	m.end = time.Unix(0, int64(end)).Truncate(time.Millisecond)
 	if m.lookback/m.step >= maxPoints {
 		return nil, reply.Invalid("lookback %s in steps of %s: want at most %d points", m.lookback, m.step, maxPoints)
 	}
@@ -190,7 +190,7 @@ func (h *Handler) metrics(w http.ResponseWriter, r *http.Request, name, help str
 				return err
 			}
 			if v, ok := value(callsBefore(series[k], at, m.perMinute), m); ok {
-				one.Points = append(one.Points, point{gauge{v}, at.UTC().Format(time.RFC3339Nano)})
+				one.Points = append(one.Points, point{gauge{v}, timestamp(at)})
 			}
 		}
 		if len(one.Points) > 0 {
@@ -198,6 +198,14 @@ func (h *Handler) metrics(w http.ResponseWriter, r *http.Request, name, help str
 		}
 	}
 	return write(w, r, family)
+}
+
+// timestamp is proto3's JSON of a time of whole milliseconds.
+func timestamp(t time.Time) string {
+	if t.Nanosecond() == 0 {
+		return t.UTC().Format(time.RFC3339)
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }
 
 // callsBefore adds up the minutes that end with that of at.

@@ -3,6 +3,7 @@ package jaeger
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -205,6 +206,9 @@ func (h *Handler) transform(w http.ResponseWriter, r *http.Request) error {
 	}
 	return h.send(w, r, false, &faults, func(emit func(*span.Trace) error) error {
 		for _, id := range order {
+			slices.SortFunc(byID[id].Spans, func(a, b span.Span) int {
+				return cmp.Or(cmp.Compare(a.StartTime, b.StartTime), bytes.Compare(a.SpanID[:], b.SpanID[:]))
+			})
 			if err := emit(byID[id]); err != nil {
 				return err
 			}
