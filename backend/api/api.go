@@ -85,6 +85,8 @@ func New(config Config) http.Handler {
 	get("/api/native/v1/status", s.status)
 	get("/api/native/v1/services", s.services)
 	get("/api/native/v1/operations", s.operations)
+	get("/api/native/v1/operations/statistics", s.operationStatistics)
+	get("/api/native/v1/edges", s.edges)
 	get("/api/native/v1/traces", s.traces)
 	get("/api/native/v1/traces/{traceId}", s.trace)
 	mux.Handle("/api/native/v1/stream", s.handle(reply.Stream, s.stream))

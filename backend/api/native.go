@@ -91,7 +91,7 @@ func (s *server) services(w http.ResponseWriter, r *http.Request) error {
 	for _, svc := range s.Store.Services() {
 		list = append(list, serviceJSON{svc.Name, svc.SpanCount, svc.ErrorCount, unixNano(svc.LastReceived)})
 	}
-	return reply.JSON(w, map[string]any{"services": list})
+	return writeTagged(w, r, map[string]any{"services": list})
 }
 
 type operationJSON struct {
@@ -115,7 +115,7 @@ func (s *server) operations(w http.ResponseWriter, r *http.Request) error {
 	for _, op := range s.Store.Operations(service) {
 		list = append(list, operationJSON{op.Service, op.Name, op.Kind.String(), op.SpanCount, op.ErrorCount})
 	}
-	return reply.JSON(w, map[string]any{"operations": list})
+	return writeTagged(w, r, map[string]any{"operations": list})
 }
 
 type summaryJSON struct {
@@ -157,7 +157,7 @@ func summaryOf(s *span.Summary) summaryJSON {
 
 func (s *server) traces(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	f, err := filterOf(q, "start", "end", "limit")
+	f, err := filterOf(q, "start", "end", "limit", "cursor")
 	if err != nil {
 		return err
 	}
@@ -170,18 +170,39 @@ func (s *server) traces(w http.ResponseWriter, r *http.Request) error {
 	if f.End != 0 && f.Start > f.End {
 		return reply.Invalid("start is after end")
 	}
-	if f.Limit, err = limitOf(q.Get("limit")); err != nil {
+	limit, err := limitOf(q.Get("limit"))
+	if err != nil {
 		return err
+	}
+	f.Limit = limit
+	var from cursor
+	if v := q.Get("cursor"); v != "" {
+		if from, err = parseCursor(v); err != nil {
+			return err
+		}
+		from.narrow(f)
 	}
 	found, err := s.Store.Search(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	list := make([]summaryJSON, len(found.Traces))
-	for i := range found.Traces {
-		list[i] = summaryOf(&found.Traces[i])
+	if from.ties > 0 {
+		from.rest(&found, limit)
 	}
-	return reply.JSON(w, map[string]any{"traces": list, "truncated": found.Truncated})
+	answer := tracesJSON{Traces: make([]summaryJSON, len(found.Traces)), Truncated: found.Truncated}
+	for i := range found.Traces {
+		answer.Traces[i] = summaryOf(&found.Traces[i])
+	}
+	if found.Truncated {
+		answer.NextCursor = from.next(found.Traces, limit).String()
+	}
+	return writeTagged(w, r, answer)
+}
+
+type tracesJSON struct {
+	Traces     []summaryJSON `json:"traces"`
+	Truncated  bool          `json:"truncated"`
+	NextCursor string        `json:"nextCursor,omitempty"`
 }
 
 func (s *server) trace(w http.ResponseWriter, r *http.Request) error {
@@ -195,6 +216,10 @@ func (s *server) trace(w http.ResponseWriter, r *http.Request) error {
 	trace, summary, err := s.Store.Trace(r.Context(), id)
 	if err != nil {
 		return err
+	}
+	// What is held of a trace changes only when more of it is received.
+	if has(w, r, strconv.FormatInt(summary.LastReceived.UnixNano(), 36)+"-"+strconv.Itoa(summary.SpanCount)) {
+		return nil
 	}
 	w.Header().Set("Content-Type", "application/json")
 	head, err := appendJSON([]byte(`{"trace":`), summaryOf(&summary))

@@ -21,9 +21,10 @@ import (
 
 const queryService = "jaeger.api_v3.QueryService"
 
-// GRPC makes the server of the query service of version 3.
-func (h *Handler) GRPC() *grpc.Server {
-	s := wire.NewServer(h.Log)
+// GRPC makes the server of the query service of version 3, for a port of its own;
+// options are those of its transport.
+func (h *Handler) GRPC(options ...grpc.ServerOption) *grpc.Server {
+	s := wire.NewServer(h.Log, options...)
 	s.RegisterService(&grpc.ServiceDesc{
 		ServiceName: queryService,
 		HandlerType: (*any)(nil),

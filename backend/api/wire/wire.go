@@ -145,9 +145,9 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return Read(data.Materialize(), r.ReadField)
 }
 
-// NewServer makes a server of methods made by Method.
-func NewServer(log *slog.Logger) *grpc.Server {
-	return grpc.NewServer(
+// NewServer makes a server of methods made by Method; options come after its own.
+func NewServer(log *slog.Logger, options ...grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append([]grpc.ServerOption{
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
 		grpc.MaxRecvMsgSize(1<<20),
 		grpc.MaxConcurrentStreams(64),
@@ -169,7 +169,7 @@ func NewServer(log *slog.Logger) *grpc.Server {
 			}
 			return nil
 		}),
-	)
+	}, options...)...)
 }
 
 // Method makes a method of one request and any number of responses: on the wire
