@@ -58,9 +58,9 @@ func (m *memory) Lock(string) (io.Closer, error)  { return io.NopCloser(nil), ni
 func (f *memoryFile) Close() error                { return nil }
 
 // Sync comes when all is written.
-func (f *memoryFile) Sync() error               { f.data = slices.Clip(slices.Clone(f.data)); return nil }
-func (f *memoryFile) Reserve(int64)             {}
-func (f *memoryFile) Truncate(size int64) error { f.data = f.data[:size]; return nil }
+func (f *memoryFile) Sync() error                 { f.data = slices.Clip(slices.Clone(f.data)); return nil }
+func (f *memoryFile) Reserve(int64)               {}
+func (f *memoryFile) Truncate(size int64) error   { f.data = f.data[:size]; return nil }
 func (f *memoryFile) Write(b []byte) (int, error) { f.data = append(f.data, b...); return len(b), nil }
 
 func (f *memoryFile) Map() ([]byte, func() error, error) {
