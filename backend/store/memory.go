@@ -62,7 +62,6 @@ func (f *memoryFile) Sync() error                 { f.data = slices.Clip(slices.
 func (f *memoryFile) Reserve(int64)               {}
 func (f *memoryFile) Truncate(size int64) error   { f.data = f.data[:size]; return nil }
 func (f *memoryFile) Write(b []byte) (int, error) { f.data = append(f.data, b...); return len(b), nil }
-
 func (f *memoryFile) Map() ([]byte, func() error, error) {
 	return f.data, func() error { return nil }, nil
 }
