@@ -11,10 +11,9 @@ import (
 	"github.com/throughline/throughline/backend/store"
 )
 
-// windowOf reads the range of time of a question about the past: start and end,
-// or the time before now that lookback says, one hour by default. It is widened
-// to whole minutes, which is what the store's rollups have.
-func (s *server) windowOf(q url.Values) (start, end time.Time, err error) {
+// rangeOf reads the range of time of a question about the past: start and end, or
+// the time before the end that lookback says, one hour by default.
+func (s *server) rangeOf(q url.Values) (start, end time.Time, err error) {
 	from, err := moment("start", q.Get("start"))
 	if err != nil {
 		return start, end, err
@@ -43,6 +42,15 @@ func (s *server) windowOf(q url.Values) (start, end time.Time, err error) {
 	}
 	if end.Before(start) {
 		return start, end, reply.Invalid("start is after end")
+	}
+	return start, end, nil
+}
+
+// windowOf is rangeOf widened to whole minutes, which is what the store's rollups
+// have.
+func (s *server) windowOf(q url.Values) (start, end time.Time, err error) {
+	if start, end, err = s.rangeOf(q); err != nil {
+		return start, end, err
 	}
 	start = start.Truncate(time.Minute)
 	if whole := end.Truncate(time.Minute); whole.Before(end) || whole.Equal(start) {
