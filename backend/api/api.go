@@ -21,6 +21,8 @@ import (
 
 	"github.com/throughline/throughline/backend/api/jaeger"
 	"github.com/throughline/throughline/backend/api/reply"
+	"github.com/throughline/throughline/backend/api/tempo"
+	"github.com/throughline/throughline/backend/query"
 	"github.com/throughline/throughline/backend/store"
 )
 
@@ -68,6 +70,7 @@ type Rejection struct {
 
 type server struct {
 	Config
+	query   *query.Engine
 	streams atomic.Int64
 }
 
@@ -79,7 +82,7 @@ func New(config Config) http.Handler {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	s := &server{Config: config}
+	s := &server{Config: config, query: query.New(config.Store, query.Options{Timeout: reply.QueryTime})}
 	mux := http.NewServeMux()
 	get := func(pattern string, h reply.Func) { mux.Handle(pattern, s.handle(reply.Get, h)) }
 	get("/api/native/v1/status", s.status)
@@ -90,7 +93,12 @@ func New(config Config) http.Handler {
 	get("/api/native/v1/traces", s.traces)
 	get("/api/native/v1/traces/{traceId}", s.trace)
 	mux.Handle("/api/native/v1/stream", s.handle(reply.Stream, s.stream))
+	get("/api/native/v1/search", s.searchTraceQL)
+	get("/api/native/v1/metrics", s.seriesTraceQL)
+	get("/api/native/v1/metrics/instant", s.instantTraceQL)
 	get("/api/native/", s.unknown)
+	t := &tempo.Handler{Store: config.Store, Query: s.query, Version: config.Version, Log: config.Log, Now: config.Now, Ready: config.Ready}
+	t.Routes(mux)
 	(&jaeger.Handler{Store: config.Store, Log: config.Log, Now: config.Now}).Routes(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -105,7 +113,11 @@ func New(config Config) http.Handler {
 	if err != nil {
 		panic(err) // the options are constants
 	}
-	return s.guard(compress(mux))
+	// gRPC frames and compresses by itself.
+	all := http.NewServeMux()
+	all.Handle(tempo.GRPCPath, t.GRPC())
+	all.Handle("/", compress(mux))
+	return s.guard(all)
 }
 
 // handle writes the errors of h as the native API has them.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/throughline/throughline/backend/api/reply"
+	"github.com/throughline/throughline/backend/api/tempo"
 	"github.com/throughline/throughline/backend/query"
 	"github.com/throughline/throughline/backend/span"
 	"github.com/throughline/throughline/backend/traceql"
@@ -91,11 +92,11 @@ func (s *server) searchTraceQL(w http.ResponseWriter, r *http.Request) error {
 		t := &found.Traces[i]
 		list[i] = foundJSON{summaryOf(&t.Summary), make([]spansetJSON, len(t.Spansets))}
 		for k, set := range t.Spansets {
-			one := spansetJSON{set.Matched, query.Attributes(set.Attributes), make([]spanJSON, len(set.Spans))}
+			one := spansetJSON{set.Matched, tempo.Attributes(set.Attributes), make([]spanJSON, len(set.Spans))}
 			for j, sp := range set.Spans {
 				one.Spans[j] = spanJSON{
 					sp.ID.String(), sp.Name, strconv.FormatUint(sp.Start, 10), strconv.FormatInt(int64(sp.Duration), 10),
-					query.Attributes(sp.Attributes),
+					tempo.Attributes(sp.Attributes),
 				}
 			}
 			list[i].Spansets[k] = one
@@ -157,7 +158,7 @@ func (s *server) seriesTraceQL(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	step := query.DefaultStep(time.Duration(in.Range.End - in.Range.Start))
+	step := tempo.DefaultStep(time.Duration(in.Range.End - in.Range.Start))
 	if v := q.Get("step"); v != "" {
 		if step, err = duration("step", v); err != nil {
 			return err
@@ -179,7 +180,7 @@ func (s *server) seriesTraceQL(w http.ResponseWriter, r *http.Request) error {
 	list := make([]seriesJSON, len(found.List))
 	for i := range found.List {
 		one := &found.List[i]
-		list[i] = seriesJSON{query.Attributes(one.Labels), make([]sampleJSON, len(one.Samples)), make([]exemplarJSON, len(one.Exemplars))}
+		list[i] = seriesJSON{tempo.Attributes(one.Labels), make([]sampleJSON, len(one.Samples)), make([]exemplarJSON, len(one.Exemplars))}
 		for k, p := range one.Samples {
 			list[i].Samples[k] = sampleJSON{strconv.FormatUint(p.Time, 10), number(p.Value)}
 		}
@@ -213,7 +214,7 @@ func (s *server) instantTraceQL(w http.ResponseWriter, r *http.Request) error {
 	list := []instantJSON{}
 	for _, one := range found.List {
 		if len(one.Samples) > 0 {
-			list = append(list, instantJSON{query.Attributes(one.Labels), number(one.Samples[0].Value)})
+			list = append(list, instantJSON{tempo.Attributes(one.Labels), number(one.Samples[0].Value)})
 		}
 	}
 	return writeTagged(w, r, map[string]any{

@@ -21,7 +21,9 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/throughline/throughline/backend/query"
 	"github.com/throughline/throughline/backend/store"
+	"github.com/throughline/throughline/backend/traceql"
 )
 
 // QueryTime bounds the work on one request.
@@ -84,8 +86,13 @@ func From(ctx context.Context, log *slog.Logger, err error) *Error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return &Error{"not_found", http.StatusNotFound, err.Error()}
-	case errors.Is(err, store.ErrTooMuch):
-		return &Error{"too_much", http.StatusUnprocessableEntity, err.Error()}
+	case errors.Is(err, query.ErrNotSearch), errors.Is(err, query.ErrNotMetrics), errors.Is(err, traceql.ErrTooManySamples):
+		return &Error{"invalid_argument", http.StatusBadRequest, err.Error()}
+	case errors.Is(err, store.ErrTooMuch), errors.Is(err, query.ErrTooLarge), errors.Is(err, query.ErrTooManyOf),
+		errors.Is(err, traceql.ErrTooManySeries):
+		return &Error{"too_large", http.StatusUnprocessableEntity, err.Error()}
+	case errors.Is(err, query.ErrTooLong):
+		return &Error{"unavailable", http.StatusServiceUnavailable, err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Error{"unavailable", http.StatusServiceUnavailable, "the query took too long"}
 	case ctx.Err() != nil:

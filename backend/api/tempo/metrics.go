@@ -103,7 +103,7 @@ func (h *Handler) run(ctx context.Context, in *metricsRequest, instant bool) (qu
 	span := traceql.Range{Start: uint64(start.UnixNano()), End: uint64(end.UnixNano())}
 	if !instant {
 		if in.step <= 0 {
-			in.step = defaultStep(end.Sub(start))
+			in.step = DefaultStep(end.Sub(start))
 		}
 		span.Step = uint64(in.step)
 	}
@@ -116,7 +116,9 @@ var steps = []time.Duration{
 	15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour,
 }
 
-func defaultStep(d time.Duration) time.Duration {
+// DefaultStep is a step that people divide time by, and that makes some 100
+// samples of a range.
+func DefaultStep(d time.Duration) time.Duration {
 	for _, s := range steps {
 		if d/s <= 120 {
 			return s
@@ -133,13 +135,13 @@ func (h *Handler) rangeOf(ctx context.Context, in *metricsRequest) (*rangeRespon
 	out := &rangeResponse{Series: make([]timeSeries, len(found.List)), Metrics: done(found.Stats)}
 	for i := range found.List {
 		s := &found.List[i]
-		one := timeSeries{Labels: attributesOf(s.Labels), Samples: make([]sample, len(s.Samples))}
+		one := timeSeries{Labels: Attributes(s.Labels), Samples: make([]sample, len(s.Samples))}
 		for k, p := range s.Samples {
 			one.Samples[k] = sample{int64(p.Time / 1e6), double(p.Value)}
 		}
 		for _, e := range s.Exemplars {
 			one.Exemplars = append(one.Exemplars, exemplar{
-				Labels: append(attributesOf(s.Labels),
+				Labels: append(Attributes(s.Labels),
 					span.Attribute{Key: "trace:id", Value: span.String(e.TraceID.String())},
 					span.Attribute{Key: "span:id", Value: span.String(e.SpanID.String())}),
 				Value: double(e.Value), TimestampMs: int64(e.Time / 1e6),
@@ -158,7 +160,7 @@ func (h *Handler) instantOf(ctx context.Context, in *metricsRequest) (*instantRe
 	out := &instantResponse{Series: []instantSeries{}, Metrics: done(found.Stats)}
 	for i := range found.List {
 		if s := &found.List[i]; len(s.Samples) > 0 {
-			out.Series = append(out.Series, instantSeries{attributesOf(s.Labels), double(s.Samples[0].Value)})
+			out.Series = append(out.Series, instantSeries{Attributes(s.Labels), double(s.Samples[0].Value)})
 		}
 	}
 	return out, nil

@@ -3,6 +3,7 @@ package tempo
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -118,10 +119,10 @@ func metadataOf(s *span.Summary) traceMetadata {
 }
 
 func spanSetOf(set *query.Spanset) spanSet {
-	out := spanSet{Matched: uint32(set.Matched), Spans: make([]spanMatch, len(set.Spans)), Attributes: attributesOf(set.Attributes)}
+	out := spanSet{Matched: uint32(set.Matched), Spans: make([]spanMatch, len(set.Spans)), Attributes: Attributes(set.Attributes)}
 	for i := range set.Spans {
 		s := &set.Spans[i]
-		out.Spans[i] = spanMatch{s.ID.String(), s.Name, s.Start, uint64(s.Duration), attributesOf(s.Attributes)}
+		out.Spans[i] = spanMatch{s.ID.String(), s.Name, s.Start, uint64(s.Duration), Attributes(s.Attributes)}
 	}
 	return out
 }
@@ -130,7 +131,8 @@ func done(s query.Stats) searchMetrics {
 	return searchMetrics{InspectedTraces: uint32(s.Traces), InspectedSpans: uint64(s.Spans), CompletedJobs: 1, TotalJobs: 1}
 }
 
-func attributesOf(list []traceql.Named) []span.Attribute {
+// Attributes is what a query names, in OTLP.
+func Attributes(list []traceql.Named) []span.Attribute {
 	out := make([]span.Attribute, len(list))
 	for i, n := range list {
 		out[i] = span.Attribute{Key: n.Name, Value: valueOf(n.Value)}
@@ -194,6 +196,14 @@ func tagCondition(key, value string) string {
 		attribute = traceql.Attribute{Intrinsic: i}
 	}
 	return substring(attribute, value)
+}
+
+// substring demands a value anywhere in an attribute's, in either case.
+func substring(a traceql.Attribute, value string) string {
+	return (&traceql.Binary{
+		Op: traceql.OpMatch, Left: &traceql.Field{Attribute: a},
+		Right: &traceql.Literal{Value: traceql.StringValue("(?i).*" + regexp.QuoteMeta(value) + ".*")},
+	}).String()
 }
 
 type searchMessage struct{ searchRequest }
