@@ -110,21 +110,18 @@ func (h *Handler) run(ctx context.Context, in *metricsRequest, instant bool) (qu
 	return h.Query.Metrics(ctx, query.Metrics{Query: parsed, Range: span, Exemplars: min(in.exemplars, maxExemplars)})
 }
 
-// steps are what people divide time by.
-var steps = []time.Duration{
-	time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute,
-	15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour,
-}
-
-// DefaultStep is a step that people divide time by, and that makes some 100
-// samples of a range.
+// DefaultStep makes some 240 samples of a range, a step that people divide time by
+// apart; it is Tempo's.
 func DefaultStep(d time.Duration) time.Duration {
-	for _, s := range steps {
-		if d/s <= 120 {
-			return s
+	step := d / 240
+	for _, unit := range []struct{ from, of time.Duration }{
+		{time.Minute, time.Minute}, {15 * time.Second, 15 * time.Second}, {5 * time.Second, 5 * time.Second},
+	} {
+		if step >= unit.from {
+			return step.Truncate(unit.of)
 		}
 	}
-	return (d / 120).Round(steps[len(steps)-1])
+	return max(step.Truncate(time.Second), time.Second)
 }
 
 func (h *Handler) rangeOf(ctx context.Context, in *metricsRequest) (*rangeResponse, error) {
@@ -142,7 +139,7 @@ func (h *Handler) rangeOf(ctx context.Context, in *metricsRequest) (*rangeRespon
 		for _, e := range s.Exemplars {
 			one.Exemplars = append(one.Exemplars, exemplar{
 				Labels: append(Attributes(s.Labels),
-					span.Attribute{Key: "trace:id", Value: span.String(e.TraceID.String())},
+					span.Attribute{Key: "trace:id", Value: span.String(shortID(e.TraceID))},
 					span.Attribute{Key: "span:id", Value: span.String(e.SpanID.String())}),
 				Value: double(e.Value), TimestampMs: int64(e.Time / 1e6),
 			})

@@ -79,6 +79,7 @@ func (h *Handler) find(ctx context.Context, in *searchRequest) (*searchResponse,
 	if err != nil {
 		return nil, err
 	}
+	parsed.Metrics, parsed.Stages = nil, nil // a search for the spans that are counted
 	found, err := h.Query.Search(ctx, query.Search{Query: parsed, Start: in.start, End: in.end, Limit: in.limit, SpansPerSpanset: in.spans})
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ const rootMissing = "<root span not yet received>"
 
 func metadataOf(s *span.Summary) traceMetadata {
 	out := traceMetadata{
-		TraceID: s.TraceID.String(), RootService: s.RootService, RootName: s.RootName,
+		TraceID: shortID(s.TraceID), RootService: s.RootService, RootName: s.RootName,
 		Start: s.StartTime, DurationMs: uint32(min(s.Duration().Milliseconds(), 1<<32-1)),
 		ServiceStats: make(map[string]serviceStats, len(s.Services)),
 	}
@@ -118,11 +119,14 @@ func metadataOf(s *span.Summary) traceMetadata {
 	return out
 }
 
+// shortID is how Tempo writes an id outside of traces: without leading zeros.
+func shortID(id span.TraceID) string { return strings.TrimLeft(id.String(), "0") }
+
 func spanSetOf(set *query.Spanset) spanSet {
 	out := spanSet{Matched: uint32(set.Matched), Spans: make([]spanMatch, len(set.Spans)), Attributes: Attributes(set.Attributes)}
 	for i := range set.Spans {
 		s := &set.Spans[i]
-		out.Spans[i] = spanMatch{s.ID.String(), s.Name, s.Start, uint64(s.Duration), Attributes(s.Attributes)}
+		out.Spans[i] = spanMatch{s.ID.String(), s.Name, s.Start, uint64(s.Duration), shown(s.Attributes)}
 	}
 	return out
 }
@@ -136,6 +140,22 @@ func Attributes(list []traceql.Named) []span.Attribute {
 	out := make([]span.Attribute, len(list))
 	for i, n := range list {
 		out[i] = span.Attribute{Key: n.Name, Value: valueOf(n.Value)}
+	}
+	return out
+}
+
+// shown is the attributes of a span as Tempo names them: without their scopes, and
+// without what has a field of its own.
+func shown(list []traceql.Named) []span.Attribute {
+	var out []span.Attribute
+	for _, a := range Attributes(list) {
+		if a.Key == "name" || a.Key == "duration" {
+			continue
+		}
+		if named, ok := ParseAttribute(a.Key); ok && named.Intrinsic == traceql.IntrinsicNone && !named.Parent {
+			a.Key = named.Name
+		}
+		out = append(out, a)
 	}
 	return out
 }
