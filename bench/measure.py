@@ -54,7 +54,7 @@ class Server:
         began = time.time()
         self.process = subprocess.Popen(
             ["taskset", "-c", "0", binary, "serve", "--data", data, "--listen", "127.0.0.1:0",
-             "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "", *extra],
+             "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "", "--jaeger-grpc", "", *extra],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.pid, self.peak, self.log = self.process.pid, 0.0, []
         for line in self.process.stderr:

@@ -40,7 +40,7 @@ func serve(t *testing.T, files ...string) *fixture {
 	for _, name := range files {
 		f.send(t, name)
 	}
-	f.web = httptest.NewServer(api.New(api.Config{
+	f.web = httptest.NewUnstartedServer(api.New(api.Config{
 		Store: f.db, Version: "0.1.0", Started: received.Add(-61 * time.Second), Log: log,
 		Now:       func() time.Time { return received },
 		Receivers: []api.Receiver{{Protocol: "grpc", Address: "127.0.0.1:4317"}, {Protocol: "http", Address: "127.0.0.1:4318"}},
@@ -52,6 +52,10 @@ func serve(t *testing.T, files ...string) *fixture {
 		},
 		AllowHost: api.HostCheck("127.0.0.1:16686", []string{"traces.example"}),
 	}))
+	f.web.Config.Protocols = new(http.Protocols)
+	f.web.Config.Protocols.SetHTTP1(true)
+	f.web.Config.Protocols.SetUnencryptedHTTP2(true)
+	f.web.Start()
 	t.Cleanup(f.web.Close)
 	return f
 }
@@ -130,4 +134,14 @@ func goldenTraces(t *testing.T) []string {
 		t.Fatalf("golden traces: %v, %d files", err, len(files))
 	}
 	return files
+}
+
+func readAll(t *testing.T, resp *http.Response) string {
+	t.Helper()
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }

@@ -129,7 +129,7 @@ func TestNativeErrors(t *testing.T) {
 		"traces/xyz":                              `400 invalid_argument trace id "xyz": 'z' is not a hexadecimal digit`,
 		"traces/" + strings.Repeat("0", 32):       `400 invalid_argument trace id "00000000000000000000000000000000": all zeros`,
 		"traces/5b8efff798038103d269b633813fc60d": `404 not_found trace not found: 5b8efff798038103d269b633813fc60d`,
-		"nothing": `404 not_found /api/native/v1/nothing: no such path`,
+		"nothing":                                 `404 not_found /api/native/v1/nothing: no such path`,
 	} {
 		status, body := f.get(t, "/api/native/v1/"+path)
 		if got := fmt.Sprint(status, " ", errorOf(t, body)); got != want {
@@ -187,7 +187,7 @@ func TestHeaders(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"Content-Encoding": "gzip", "Content-Type": "application/json", "X-Content-Type-Options": "nosniff",
-		"X-Frame-Options": "DENY", "Cache-Control": "no-store", "Access-Control-Allow-Origin": "",
+		"X-Frame-Options": "DENY", "Cache-Control": "private, no-cache", "Access-Control-Allow-Origin": "",
 	} {
 		if got := resp.Header.Get(name); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)

@@ -4,6 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/throughline/throughline/backend/access"
 	"github.com/throughline/throughline/backend/api"
@@ -59,6 +67,7 @@ func (g *guard) warn(config Config) {
 		mutual               bool
 	}{
 		{"--listen", config.Listen, "--api-token", g.api, false},
+		{"--jaeger-grpc", config.JaegerGRPC, "--api-token", g.api, false},
 		{"--otlp-grpc", config.OTLPGRPC, "--otlp-token", g.otlp, config.TLS.ClientCA != ""},
 		{"--otlp-http", config.OTLPHTTP, "--otlp-token", g.otlp, config.TLS.ClientCA != ""},
 	} {
@@ -72,4 +81,23 @@ func (g *guard) warn(config Config) {
 			config.Log.Warn("the token of this port goes over the network in plaintext", "listener", l.flag, "address", l.address, "protect_by", "--tls-cert")
 		}
 	}
+}
+
+// queryOptions make the port of Jaeger's query service ask for what that of the
+// UI and APIs does. Health needs no token there either.
+func (g *guard) queryOptions() []grpc.ServerOption {
+	var options []grpc.ServerOption
+	if g.certificates != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(g.certificates.Config(access.GRPC, false))))
+	}
+	if g.api != nil {
+		options = append(options, grpc.ChainStreamInterceptor(func(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			md, _ := metadata.FromIncomingContext(s.Context())
+			if !strings.HasPrefix(info.FullMethod, "/grpc.health.") && !slices.ContainsFunc(md.Get("authorization"), g.api.AllowHeader) {
+				return status.Error(codes.Unauthenticated, "a token is needed to read here: header Authorization, value Bearer and the token of --api-token")
+			}
+			return next(srv, s)
+		}))
+	}
+	return options
 }

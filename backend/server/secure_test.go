@@ -26,9 +26,13 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/throughline/throughline/backend/server"
 )
@@ -237,6 +241,35 @@ func TestHealthIsOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	if h, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil || h.Status != healthpb.HealthCheckResponse_SERVING {
+		t.Error(h, err)
+	}
+}
+
+// Jaeger's query service asks for the token of the APIs, and speaks TLS as they do.
+func TestQueryingWithToken(t *testing.T) {
+	ca := newAuthority(t)
+	ca.issue(t, "server", x509.ExtKeyUsageServerAuth)
+	a := start(t, server.Config{
+		TLS: server.TLS{Cert: ca.file("server"), Key: ca.file("server-key")}, APIToken: server.Token{Value: apiToken},
+		JaegerGRPC: "127.0.0.1:0",
+	})
+	conn, err := grpc.NewClient(a.JaegerGRPC, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: ca.pool})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for token, want := range map[string]codes.Code{"": codes.Unauthenticated, "wrong-token-of-length": codes.Unauthenticated, apiToken: codes.OK} {
+		ctx := t.Context()
+		if token != "" {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+		}
+		// A request and an answer without fields are what an empty message is.
+		err := conn.Invoke(ctx, "/jaeger.api_v3.QueryService/GetServices", &emptypb.Empty{}, &emptypb.Empty{})
+		if status.Code(err) != want {
+			t.Errorf("token %q: %v, want %s", token, err, want)
+		}
+	}
 	if h, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil || h.Status != healthpb.HealthCheckResponse_SERVING {
 		t.Error(h, err)
 	}

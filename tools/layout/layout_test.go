@@ -29,11 +29,15 @@ var modules = []string{"apps/articles", "backend", "tracing/go"}
 var backendImports = map[string][]string{
 	"cmd/throughline": {"export", "ingest", "mocks", "query", "server", "span", "store", "system", "traceql", "ui"},
 	"system":          {"mocks", "server", "store", "ui"},
-	"server":          {"access", "api", "ingest", "store", "ui"},
-	"api":             {"access", "export", "ingest", "query", "span", "store", "traceql"},
+	"server":          {"access", "api", "api/jaeger", "ingest", "store", "ui"},
+	"api":             {"access", "api/jaeger", "api/reply", "api/tempo", "export", "ingest", "query", "span", "store", "traceql"},
 	"ingest":          {"access", "span", "store"},
 	"access":          {},
 	"export":          {"span", "store"},
+	"api/jaeger":      {"api/reply", "api/wire", "span", "store"},
+	"api/tempo":       {"api/reply", "api/wire", "query", "span", "store", "traceql"},
+	"api/reply":       {"query", "store", "traceql"},
+	"api/wire":        {"api/reply"},
 	"query":           {"span", "store", "traceql"},
 	"store":           {"span"},
 	"store/storetest": {"span", "store"},
@@ -86,6 +90,9 @@ var directDependencies = map[string]map[string]string{
 		"google.golang.org/genproto/googleapis/rpc":                       "google.rpc.Status of OTLP errors",
 		"google.golang.org/grpc":                                          "OTLP over gRPC",
 		"google.golang.org/protobuf":                                      "OTLP's wire format",
+		"github.com/bufbuild/protocompile":                                "tests",
+		"github.com/go-logfmt/logfmt":                                     "the tags of Tempo's first search",
+		"go.opentelemetry.io/proto/slim/otlp":                             "JSON of Tempo's messages",
 	},
 }
 

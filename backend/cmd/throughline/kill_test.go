@@ -39,7 +39,7 @@ func startKilled(t *testing.T, program, dir string) *killed {
 	t.Helper()
 	began := time.Now()
 	k := &killed{stderrRead: make(chan struct{}), reaped: make(chan struct{})}
-	k.cmd = exec.Command(program, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0")
+	k.cmd = exec.Command(program, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--jaeger-grpc", "")
 	stderr, err := k.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
