@@ -50,7 +50,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return cmd.Help()
 		},
 	}
-	root.AddCommand(upCommand(), serveCommand(), mocksCommand(), guardCommand())
+	root.AddCommand(
+		upCommand(), serveCommand(), mocksCommand(), guardCommand(),
+		searchCommand(), traceCommand(), servicesCommand(), operationsCommand(), metricsCommand(), tailCommand(),
+	)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

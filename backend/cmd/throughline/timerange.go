@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// timeRange is the flags of a range of time.
+type timeRange struct {
+	from, to string
+	last     time.Duration
+}
+
+func (r *timeRange) add(cmd *cobra.Command, byDefault string) {
+	f := cmd.Flags()
+	f.StringVar(&r.from, "from", "", "start of the range: a time such as 2026-01-02T15:04:05Z, unix nanoseconds, or 1h for an hour ago (default: "+byDefault+")")
+	f.StringVar(&r.to, "to", "", "end of the range, likewise (default: now)")
+	f.DurationVar(&r.last, "last", 0, "the range of so long until now, such as 30m or 24h")
+	cmd.MarkFlagsMutuallyExclusive("last", "from")
+	cmd.MarkFlagsMutuallyExclusive("last", "to")
+}
+
+// bounds are zero where nothing was said.
+func (r *timeRange) bounds(now time.Time) (start, end time.Time, err error) {
+	if r.last < 0 {
+		return start, end, &usageError{fmt.Errorf("--last %s: want more than 0", r.last)}
+	}
+	if r.last > 0 {
+		return now.Add(-r.last), now, nil
+	}
+	if start, err = momentOf("--from", r.from, now); err != nil {
+		return start, end, &usageError{err}
+	}
+	if end, err = momentOf("--to", r.to, now); err != nil {
+		return start, end, &usageError{err}
+	}
+	if !end.IsZero() && start.After(end) {
+		return start, end, &usageError{errors.New("--from is after --to")}
+	}
+	return start, end, nil
+}
+
+func momentOf(flag, s string, now time.Time) (time.Time, error) {
+	n, err := parseMoment(flag, s, now)
+	if n == 0 || err != nil {
+		return time.Time{}, err
+	}
+	return time.Unix(0, int64(n)), nil
+}
+
+// parseMoment reads a time, unix nanoseconds, or how long ago.
+func parseMoment(flag, s string, now time.Time) (uint64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		return n, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return uint64(max(now.Add(-d).UnixNano(), 1)), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || t.Unix() <= 0 || t.Year() > 2250 {
+		return 0, fmt.Errorf("%s %q: want a time such as 2026-01-02T15:04:05Z, unix nanoseconds, or 1h for an hour ago", flag, s)
+	}
+	return uint64(t.UnixNano()), nil
+}
