@@ -5,7 +5,9 @@
 // code for programs and a sentence for people; what went wrong inside goes to
 // the log. Nothing here writes to the store, and no other origin may read:
 // there is no CORS, and requests for a foreign host name are refused (see
-// [HostCheck]).
+// [HostCheck]). With tokens, all but the health is answered only to who has one:
+// programs send it in the Authorization header, browsers exchange it for a cookie
+// at /login.
 package api
 
 import (
@@ -19,6 +21,7 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
+	"github.com/throughline/throughline/backend/access"
 	"github.com/throughline/throughline/backend/store"
 )
 
@@ -27,12 +30,21 @@ type Config struct {
 	Store   *store.DB
 	Version string
 	Started time.Time
+	// Retention is how long spans are kept, 0 for as long as there is room.
+	Retention time.Duration
 	// Receivers lists where spans can be sent.
 	Receivers []Receiver
 	// Ingest returns the receivers' figures.
 	Ingest func() Ingest
 	// AllowHost decides about the Host header; nil allows all.
 	AllowHost func(host string) bool
+	// Tokens are asked for; nil answers everybody.
+	Tokens *access.Tokens
+	// Metrics answers /metrics; nil leaves it out.
+	Metrics http.Handler
+	// Observe, unless it is nil, is told how long answers took, by the pattern of
+	// their path; those that last as long as the client likes are left out.
+	Observe func(pattern string, took time.Duration)
 	// Ready reports why the server cannot serve, nil when it can.
 	Ready func() error
 	// UI serves every path that is none of the API's; it may be nil.
@@ -64,6 +76,14 @@ type Rejection struct {
 	Reason   string
 }
 
+const (
+	streamPath = "/api/native/v1/stream"
+	exportPath = "/api/native/v1/export"
+)
+
+// maxForm bounds the only bodies that are read here, those of the login.
+const maxForm = 16 << 10
+
 type server struct {
 	Config
 	streams atomic.Int64
@@ -87,12 +107,18 @@ func New(config Config) http.Handler {
 	get("/api/native/v1/operations", s.operations)
 	get("/api/native/v1/traces", s.traces)
 	get("/api/native/v1/traces/{traceId}", s.trace)
-	get("/api/native/v1/stream", s.stream)
+	get(streamPath, s.stream)
+	get(exportPath, s.export)
 	get("/api/native/", s.unknown)
 	s.jaegerRoutes(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
-	mux.HandleFunc("GET /metrics", s.metrics)
+	if config.Metrics != nil {
+		mux.Handle("GET /metrics", config.Metrics)
+	}
+	mux.HandleFunc("GET "+loginPath, s.login)
+	mux.HandleFunc("POST "+loginPath, s.login)
+	mux.HandleFunc("POST "+logoutPath, s.logout)
 	if config.UI != nil {
 		mux.Handle("/", config.UI)
 	}
@@ -114,10 +140,13 @@ func (s *server) ready(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	fmt.Fprintln(w, "ok")
+	if s.Store.Stats().Unwritable != nil {
+		fmt.Fprintln(w, "spans are refused, because the store cannot write; what is stored is served")
+	}
 }
 
-// guard sets the headers of every answer, refuses foreign hosts, and turns a
-// panic into a 500.
+// guard sets the headers of every answer, refuses foreign hosts and who has no
+// token, and turns a panic into a 500.
 func (s *server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -143,6 +172,17 @@ func (s *server) guard(next http.Handler) http.Handler {
 			})
 			return
 		}
+		if !s.allowed(r) {
+			s.deny(w, r)
+			return
+		}
+		if r.Method == http.MethodPost {
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		}
+		began := time.Now()
 		next.ServeHTTP(w, r)
+		if s.Observe != nil && r.Pattern != streamPath && r.Pattern != exportPath {
+			s.Observe(r.Pattern, time.Since(began))
+		}
 	})
 }

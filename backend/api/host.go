@@ -19,7 +19,7 @@ import (
 // knows by which names and proxies it is reached, unless allowed is not empty:
 // then it checks likewise.
 func HostCheck(address string, allowed []string) func(host string) bool {
-	if len(allowed) == 0 && !loopback(address) {
+	if len(allowed) == 0 && !Loopback(address) {
 		return func(string) bool { return true }
 	}
 	return func(host string) bool {
@@ -37,7 +37,8 @@ func HostCheck(address string, allowed []string) func(host string) bool {
 	}
 }
 
-func loopback(address string) bool {
+// Loopback says whether an address, with or without a port, is only of this machine.
+func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		host = address

@@ -25,7 +25,15 @@ type storeJSON struct {
 	DuplicateSpans uint64 `json:"duplicateSpans"`
 	EvictedTraces  uint64 `json:"evictedTraces"`
 	EvictedSpans   uint64 `json:"evictedSpans"`
+	EvictedBytes   uint64 `json:"evictedBytes"`
 	LastEvicted    string `json:"lastEvictedUnixNano,omitempty"`
+	OldestReceived string `json:"oldestReceivedUnixNano,omitempty"`
+	Retention      string `json:"retentionNano"`
+	OnDisk         bool   `json:"onDisk"`
+	Segments       int    `json:"segments"`
+	CorruptFiles   uint64 `json:"corruptFiles"`
+	Writable       bool   `json:"writable"`
+	Unwritable     string `json:"unwritableReason,omitempty"`
 }
 
 type ingestJSON struct {
@@ -58,8 +66,13 @@ func (s *server) statusNow() statusJSON {
 		Store: storeJSON{
 			Traces: st.Traces, Spans: st.Spans, Bytes: st.Bytes, MaxBytes: st.MaxBytes,
 			DuplicateSpans: st.DuplicateSpans,
-			EvictedTraces:  st.Evicted.Traces, EvictedSpans: st.Evicted.Spans, LastEvicted: unixNano(st.Evicted.Last),
+			EvictedTraces:  st.Evicted.Traces, EvictedSpans: st.Evicted.Spans, EvictedBytes: st.Evicted.Bytes, LastEvicted: unixNano(st.Evicted.Last),
+			OldestReceived: unixNano(st.OldestReceived), Retention: strconv.FormatInt(int64(s.Retention), 10),
+			OnDisk: !st.Memory, Segments: st.Segments, CorruptFiles: st.CorruptFiles, Writable: st.Unwritable == nil,
 		},
+	}
+	if st.Unwritable != nil {
+		out.Store.Unwritable = st.Unwritable.Error()
 	}
 	if s.Ingest != nil {
 		in := s.Ingest()

@@ -57,10 +57,17 @@ type upSystem struct {
 	ports  system.Ports
 }
 
-// up runs `throughline up` in the checkout, as `make up` does, and waits for its table.
+// up runs `throughline up` in the checkout, as `make up` does, and waits for its
+// table. What it kept is removed with the test.
 func up(t *testing.T) *upSystem {
 	t.Helper()
 	offset := freeOffset(t)
+	t.Cleanup(func() { os.RemoveAll(system.Checkout(checkout).DataDir(offset)) })
+	return upAt(t, offset)
+}
+
+func upAt(t *testing.T, offset int) *upSystem {
+	t.Helper()
 	u := &upSystem{offset: offset, ports: system.DefaultPorts(offset)}
 	u.program = launch(t, "up", filepath.Join(checkout, "apps"), nil, throughline, "up", "--port-offset", strconv.Itoa(offset))
 	eventually(t, 90*time.Second, func() string {
@@ -114,6 +121,33 @@ func TestUpKilledLeavesNothing(t *testing.T) {
 	u := up(t)
 	u.signal(t, syscall.SIGKILL)
 	u.assertNothingLeft(t)
+}
+
+// Traces are there the next time, also after a kill -9.
+func TestUpKeepsTraces(t *testing.T) {
+	u := up(t)
+	mustGet(t, http.StatusOK, u.articlesURL+"/articles/v1/?with_suggested=1")
+	both := url.Values{"service": {"suggestions-service"}}
+	whole := func(u *upSystem) func() string {
+		return func() string {
+			for _, s := range u.traces(t, both) {
+				if s.HasRoot && s.RootName == "GET /articles/v1/" && s.SpanCount >= 35 {
+					return ""
+				}
+			}
+			return "the trace is not there"
+		}
+	}
+	eventually(t, 15*time.Second, whole(u))
+	u.signal(t, syscall.SIGKILL)
+	u.assertNothingLeft(t)
+	again := upAt(t, u.offset)
+	eventually(t, 15*time.Second, whole(again))
+	again.signal(t, os.Interrupt)
+	again.assertNothingLeft(t)
+	if problem := whole(upAt(t, u.offset))(); problem != "" {
+		t.Error(problem)
+	}
 }
 
 func TestUpStopsWhenAServiceEnds(t *testing.T) {

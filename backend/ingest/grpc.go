@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress
 	_ "google.golang.org/grpc/encoding/proto"
@@ -21,10 +23,12 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/throughline/throughline/backend/access"
 	"github.com/throughline/throughline/backend/span"
 )
 
@@ -62,19 +66,23 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 }
 
 func (r *Receiver) newGRPC() *grpc.Server {
-	s := grpc.NewServer(
+	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")}),
 		grpc.MaxRecvMsgSize(int(r.config.Limits.Decompressed)),
 		grpc.MaxConcurrentStreams(64),
 		// A request of 500 spans is 200 KB: these save half of the system calls.
-		grpc.ReadBufferSize(256<<10),
-		grpc.InitialWindowSize(1<<20),
-		grpc.InitialConnWindowSize(4<<20),
-		grpc.ConnectionTimeout(10*time.Second),
+		grpc.ReadBufferSize(256 << 10),
+		grpc.InitialWindowSize(1 << 20),
+		grpc.InitialConnWindowSize(4 << 20),
+		grpc.ConnectionTimeout(10 * time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.StatsHandler(observer{r}),
 		grpc.UnknownServiceHandler(r.unknownMethod),
-	)
+	}
+	if c := r.config.Certificates; c != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(c.Config(access.GRPC, true))))
+	}
+	s := grpc.NewServer(options...)
 	s.RegisterService(&grpc.ServiceDesc{
 		ServiceName: traceService,
 		HandlerType: (*any)(nil),
@@ -82,10 +90,24 @@ func (r *Receiver) newGRPC() *grpc.Server {
 		// it is the handler that reads the request, once there is room for it.
 		Streams: []grpc.StreamDesc{{StreamName: "Export", Handler: r.exportGRPC}},
 	}, nil)
-	h := health.NewServer()
-	h.SetServingStatus(traceService, healthpb.HealthCheckResponse_SERVING)
-	healthpb.RegisterHealthServer(s, h)
+	healthpb.RegisterHealthServer(s, &grpcHealth{health.NewServer(), r})
 	return s
+}
+
+// grpcHealth answers as /readyz does. It asks for no token.
+type grpcHealth struct {
+	*health.Server
+	r *Receiver
+}
+
+func (h *grpcHealth) Check(ctx context.Context, in *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
+	status := healthpb.HealthCheckResponse_SERVING
+	if h.r.ready() != nil {
+		status = healthpb.HealthCheckResponse_NOT_SERVING
+	}
+	h.SetServingStatus(traceService, status)
+	h.SetServingStatus("", status)
+	return h.Server.Check(ctx, in)
 }
 
 // ServeGRPC takes connections from l until Shutdown.
@@ -108,6 +130,13 @@ func (r *Receiver) exportGRPC(_ any, stream grpc.ServerStream) (err error) {
 		}
 	}()
 	ctx := stream.Context()
+	if t := r.config.Tokens; t != nil {
+		md, _ := metadata.FromIncomingContext(ctx)
+		if !slices.ContainsFunc(md.Get("authorization"), t.AllowHeader) {
+			r.deniedRequests.Add(1)
+			return grpcError(denied)
+		}
+	}
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
@@ -118,6 +147,7 @@ func (r *Receiver) exportGRPC(_ any, stream grpc.ServerStream) (err error) {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	defer in.buffer.Free()
 	body := in.body
 	if wire := wireLength(ctx); wire > r.config.Limits.Body {
@@ -128,7 +158,7 @@ func (r *Receiver) exportGRPC(_ any, stream grpc.ServerStream) (err error) {
 	if busy := held.hold(cost(len(body), false)); busy != nil {
 		return grpcError(busy)
 	}
-	rejected, err := r.export(ctx, "grpc", body, span.Rejected{})
+	rejected, err := r.export(ctx, "grpc", body, span.Rejected{}, began)
 	if err != nil {
 		return grpcError(err)
 	}
@@ -223,17 +253,31 @@ func (o observer) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Con
 
 func (o observer) HandleConn(context.Context, stats.ConnStats) {}
 
+func (r *Receiver) scheme() string {
+	if r.config.Certificates != nil {
+		return "https://"
+	}
+	return "http://"
+}
+
 // sniffGRPC knows what is not HTTP/2 by its first bytes.
 func (r *Receiver) sniffGRPC(first []byte) (verdict, string) {
 	const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 	n := min(len(first), len(preface))
 	if string(first[:n]) == preface[:n] {
+		if r.config.Certificates != nil {
+			r.refuse("grpc", "plaintext sent to the gRPC port, which takes TLS: use https:// or give the client a certificate authority")
+			return foreign, ""
+		}
 		if n < len(preface) {
 			return undecided, ""
 		}
 		return expected, ""
 	}
 	if isTLS(first) {
+		if r.config.Certificates != nil {
+			return expected, ""
+		}
 		r.refuse("grpc", "TLS sent to the gRPC port, which takes plaintext: use http:// or set the client to insecure")
 		return foreign, ""
 	}
@@ -242,7 +286,7 @@ func (r *Receiver) sniffGRPC(first []byte) (verdict, string) {
 	if r.config.HTTPAddress == "" {
 		reason += "OTLP over HTTP is turned off"
 	} else {
-		reason += "OTLP over HTTP goes to http://" + r.config.HTTPAddress + tracesPath
+		reason += "OTLP over HTTP goes to " + r.scheme() + r.config.HTTPAddress + tracesPath
 	}
 	r.refuse("grpc", reason)
 	return foreign, httpReply(reason)

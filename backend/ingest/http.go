@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/throughline/throughline/backend/access"
 	"github.com/throughline/throughline/backend/span"
 )
 
@@ -33,7 +34,7 @@ func (r *Receiver) newHTTP() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc(tracesPath, r.traces)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", r.ready)
+	mux.HandleFunc("GET /readyz", r.readyz)
 	mux.HandleFunc("/", r.elsewhere)
 	s := &http.Server{
 		Handler:           r.guard(mux),
@@ -47,14 +48,26 @@ func (r *Receiver) newHTTP() *http.Server {
 	}
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true) // so that gRPC sent here can be answered
+	if c := r.config.Certificates; c != nil {
+		s.Protocols.SetHTTP2(true)
+		s.TLSConfig = c.Config(access.HTTP, true)
+	}
 	return s
 }
 
 // ServeHTTP takes connections from l until Shutdown.
 func (r *Receiver) ServeHTTP(l net.Listener) error {
-	err := r.http.Serve(&sniffer{l, func(first []byte) (verdict, string) {
-		if !isTLS(first) {
+	serve := r.http.Serve
+	if r.config.Certificates != nil {
+		serve = func(l net.Listener) error { return r.http.ServeTLS(l, "", "") }
+	}
+	err := serve(&sniffer{l, func(first []byte) (verdict, string) {
+		switch reason := "plaintext sent to the HTTP port, which takes TLS: use https://"; {
+		case isTLS(first) == (r.config.Certificates != nil):
 			return expected, ""
+		case !isTLS(first):
+			r.refuse("http", reason)
+			return foreign, httpReply(reason)
 		}
 		r.refuse("http", "TLS sent to the HTTP port, which takes plaintext: use http://")
 		return foreign, ""
@@ -131,9 +144,9 @@ func (r *Receiver) cors(w http.ResponseWriter, req *http.Request) bool {
 	return true
 }
 
-func (r *Receiver) ready(w http.ResponseWriter, _ *http.Request) {
-	if r.stopping.Load() {
-		http.Error(w, "stopping", http.StatusServiceUnavailable)
+func (r *Receiver) readyz(w http.ResponseWriter, _ *http.Request) {
+	if err := r.ready(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintln(w, "ok")
@@ -166,11 +179,18 @@ func (r *Receiver) traces(w http.ResponseWriter, req *http.Request) {
 		})
 		return
 	}
+	if !r.config.Tokens.AllowHeader(req.Header.Get("Authorization")) {
+		r.deniedRequests.Add(1)
+		w.Header().Set("WWW-Authenticate", `Bearer realm="throughline"`)
+		r.fail(w, req, denied)
+		return
+	}
+	began := time.Now()
 	held := holding{receiver: r}
 	defer held.release()
 	request, rejected, err := r.read(w, req, &held)
 	if err == nil {
-		rejected, err = r.export(req.Context(), "http", request, rejected)
+		rejected, err = r.export(req.Context(), "http", request, rejected, began)
 	}
 	if err != nil {
 		e, ok := errors.AsType[*refusal](err)

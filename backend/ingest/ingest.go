@@ -6,7 +6,9 @@
 // success; a request that cannot be read or is over a limit is refused as a
 // whole. What a client may send is bounded in bytes, as it comes and
 // decompressed, in the nesting of attributes, and in how many requests are in
-// work at once; beyond the last, clients are asked to try again.
+// work at once; beyond the last, clients are asked to try again. They are asked
+// likewise while the store cannot write. With tokens, a request without one of
+// them is refused before anything of it is read.
 //
 // Only traces are received. What was refused last is remembered with its reason,
 // and so are the usual mistakes: the wrong path, HTTP sent to the gRPC port,
@@ -24,11 +26,13 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
+	"github.com/throughline/throughline/backend/access"
 	"github.com/throughline/throughline/backend/span"
 	"github.com/throughline/throughline/backend/store"
 )
@@ -67,8 +71,16 @@ type Config struct {
 	Origins []string
 	// AllowHost decides about the Host header of HTTP requests; nil allows all.
 	AllowHost func(host string) bool
+	// Tokens are asked for in the Authorization header; nil takes everybody.
+	Tokens *access.Tokens
+	// Certificates make both receivers speak TLS; nil is plaintext.
+	Certificates *access.Certificates
 	// GRPCAddress and HTTPAddress are told to clients that took the wrong port.
 	GRPCAddress, HTTPAddress string
+
+	// Observe, unless it is nil, is told how long each request took that was
+	// read, and how long the store took of it.
+	Observe func(protocol string, whole, stored time.Duration)
 
 	Log *slog.Logger     // nil means slog.Default
 	Now func() time.Time // nil means time.Now
@@ -86,6 +98,8 @@ type Receiver struct {
 
 	acceptedSpans, rejectedSpans, rejectedRequests atomic.Uint64
 	lastAccepted                                   atomic.Int64 // unix nanoseconds
+	unstored                                       atomic.Int64 // when the store last could not write, unix nanoseconds
+	deniedRequests                                 atomic.Uint64
 
 	mu           sync.Mutex // guards the rest
 	lastRejected Rejection
@@ -97,7 +111,9 @@ type Receiver struct {
 type Stats struct {
 	AcceptedSpans    uint64
 	RejectedSpans    uint64
-	RejectedRequests uint64
+	RejectedRequests uint64    // those that were denied included
+	DeniedRequests   uint64    // for want of a token
+	InFlightBytes    int64     // memory that requests in work may take now
 	LastAccepted     time.Time // zero while there is none
 	LastRejected     Rejection // its Time is zero while there is none
 }
@@ -130,6 +146,8 @@ func (r *Receiver) Stats() Stats {
 		AcceptedSpans:    r.acceptedSpans.Load(),
 		RejectedSpans:    r.rejectedSpans.Load(),
 		RejectedRequests: r.rejectedRequests.Load(),
+		DeniedRequests:   r.deniedRequests.Load(),
+		InFlightBytes:    r.inFlight.Load(),
 	}
 	if at := r.lastAccepted.Load(); at != 0 {
 		s.LastAccepted = time.Unix(0, at)
@@ -177,15 +195,22 @@ const retryAfter = time.Second
 
 // export stores the spans of a request in protobuf, which it does not keep.
 // rejected are those that were lost on the way to protobuf.
-func (r *Receiver) export(ctx context.Context, protocol, request string, rejected span.Rejected) (span.Rejected, error) {
+// It came at began.
+func (r *Receiver) export(ctx context.Context, protocol, request string, rejected span.Rejected, began time.Time) (span.Rejected, error) {
+	storing := time.Now()
 	accepted, more, err := r.config.Store.AppendRequest(ctx, request)
+	if r.config.Observe != nil {
+		now := time.Now()
+		r.config.Observe(protocol, now.Sub(began), now.Sub(storing))
+	}
 	rejected.Merge(&more)
 	if err != nil {
 		switch {
 		case errors.Is(err, store.ErrClosed):
 			return rejected, &refusal{codes.Unavailable, http.StatusServiceUnavailable, "the server is stopping"}
 		case errors.Is(err, store.ErrUnavailable):
-			return rejected, &refusal{codes.Unavailable, http.StatusServiceUnavailable, "the store cannot write now, try again"}
+			r.unstored.Store(r.config.Now().UnixNano())
+			return rejected, &refusal{codes.Unavailable, http.StatusServiceUnavailable, cannotWrite(err)}
 		case ctx.Err() != nil:
 			return rejected, &refusal{codes.Canceled, 499, "the client gave up"}
 		}
@@ -200,6 +225,42 @@ func (r *Receiver) export(ctx context.Context, protocol, request string, rejecte
 		r.lastAccepted.Store(r.config.Now().UnixNano())
 	}
 	return rejected, nil
+}
+
+// cannotWrite says why the store cannot write, as far as a client should know.
+func cannotWrite(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return "the store cannot write now, its disk is full: try again"
+	case errors.Is(err, syscall.EROFS):
+		return "the store cannot write now, its disk is read-only: try again"
+	}
+	return "the store cannot write now, try again"
+}
+
+// unstoredFor is how long the receiver calls itself unready after the store could
+// not write. It ends by itself, because only an append finds out that the disk is
+// well again, and who asks for readiness may send nothing until then.
+const unstoredFor = 10 * time.Second
+
+// errUnstored is what readiness says during that time.
+var errUnstored = errors.New("spans cannot be stored now")
+
+// ready says why the receiver cannot take spans.
+func (r *Receiver) ready() error {
+	switch at := r.unstored.Load(); {
+	case r.stopping.Load():
+		return errors.New("stopping")
+	case at != 0 && r.config.Now().Sub(time.Unix(0, at)) < unstoredFor && r.config.Store.Stats().Unwritable != nil:
+		return errUnstored
+	}
+	return nil
+}
+
+// denied is the refusal of a request without one of the tokens.
+var denied = &refusal{
+	codes.Unauthenticated, http.StatusUnauthorized,
+	"a token is needed to send spans here: header Authorization, value Bearer and the token of --otlp-token",
 }
 
 // decodeError says how a request that cannot be decoded is refused.

@@ -60,7 +60,7 @@ func (l *listeners) close() {
 }
 
 func (l *listeners) addresses() Addresses {
-	return Addresses{addressOf(l.web), addressOf(l.grpc), addressOf(l.http)}
+	return Addresses{Listen: addressOf(l.web), OTLPGRPC: addressOf(l.grpc), OTLPHTTP: addressOf(l.http)}
 }
 
 func addressOf(l net.Listener) string {

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/throughline/throughline/backend/access"
 	"github.com/throughline/throughline/backend/api"
 	"github.com/throughline/throughline/backend/ingest"
 	"github.com/throughline/throughline/backend/store"
@@ -37,6 +38,12 @@ type Config struct {
 	Store  store.Options
 	Limits ingest.Limits
 
+	// TLS is spoken on every listener when its files are named.
+	TLS TLS
+	// OTLPToken is asked for by the receivers, APIToken by the UI and the APIs;
+	// without any, who reaches the port may use it.
+	OTLPToken, APIToken Token
+
 	// AllowedHosts are names, beside the usual ones, that requests may be for;
 	// see api.HostCheck.
 	AllowedHosts []string
@@ -51,14 +58,32 @@ type Config struct {
 	ShutdownTimeout time.Duration
 }
 
+// TLS names PEM files, which are read again when they change.
+type TLS struct {
+	Cert, Key string
+	// ClientCA, if it is not empty, holds the authorities of which the clients of
+	// the receivers must show a certificate.
+	ClientCA string
+}
+
+// Token is a bearer token or a file that has some, one a line, which is read again
+// when it changes. The zero Token asks for none.
+type Token struct{ Value, File string }
+
 // Addresses are those that a server listens on, with their actual ports; one
 // that is turned off is empty.
 type Addresses struct {
 	Listen, OTLPGRPC, OTLPHTTP string
+	TLS                        bool
 }
 
 // URL is where a browser on this machine finds the UI.
-func (a Addresses) URL() string { return "http://" + reachable(a.Listen) }
+func (a Addresses) URL() string {
+	if a.TLS {
+		return "https://" + reachable(a.Listen)
+	}
+	return "http://" + reachable(a.Listen)
+}
 
 // Run serves until ctx ends, and then stops in order; that is no error. It calls
 // ready, unless it is nil, once everything can be reached.
@@ -73,12 +98,18 @@ func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) 
 	config.Store.Log = config.Log
 	config.Store.Limits.Depth = config.Limits.Depth
 
+	guard, err := newGuard(config)
+	if err != nil {
+		return err
+	}
 	listeners, err := listen(config)
 	if err != nil {
 		return err
 	}
 	defer listeners.close()
 	addresses := listeners.addresses()
+	addresses.TLS = guard.certificates != nil
+	guard.warn(config)
 
 	db, err := openStore(config)
 	if err != nil {
@@ -86,18 +117,24 @@ func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) 
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 
+	figured := newMetrics(config)
 	var stopping atomic.Bool
 	receiver := ingest.New(ingest.Config{
 		Store: db, Limits: config.Limits, Origins: config.OTLPOrigins,
-		AllowHost:   api.HostCheck(config.OTLPHTTP, config.AllowedHosts),
+		AllowHost: api.HostCheck(config.OTLPHTTP, config.AllowedHosts),
+		Tokens:    guard.otlp, Certificates: guard.certificates,
 		GRPCAddress: addresses.OTLPGRPC, HTTPAddress: addresses.OTLPHTTP,
-		Log: config.Log,
+		Observe: figured.observeExport, Log: config.Log,
 	})
+	figured.registry.MustRegister(&figures{db, receiver, config.Store.Retention})
 	handler := api.New(api.Config{
 		Store: db, Version: config.Version, Started: started, UI: config.UI, Log: config.Log,
 		Receivers: receivers(addresses),
 		Ingest:    func() api.Ingest { return ingested(receiver.Stats()) },
 		AllowHost: api.HostCheck(config.Listen, config.AllowedHosts),
+		Tokens:    guard.api,
+		Retention: config.Store.Retention,
+		Metrics:   figured.handler(), Observe: figured.observeQuery,
 		Ready: func() error {
 			if stopping.Load() {
 				return errors.New("stopping")
@@ -119,9 +156,16 @@ func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) 
 		BaseContext:       func(net.Listener) context.Context { return requests },
 	}
 
+	serveWeb := web.Serve
+	if guard.certificates != nil {
+		// Who reads is a person, asked for the token; see the manual.
+		web.TLSConfig = guard.certificates.Config(access.HTTP, false)
+		serveWeb = func(l net.Listener) error { return web.ServeTLS(l, "", "") }
+	}
+
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := web.Serve(listeners.web); !errors.Is(err, http.ErrServerClosed) {
+		if err := serveWeb(listeners.web); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving the UI and APIs: %w", err)
 		}
 		return nil
@@ -173,7 +217,11 @@ func openStore(config Config) (*store.DB, error) {
 		return store.New(config.Store), nil
 	}
 	limitMemory(diskMemory)
-	return store.Open(config.Data, config.Store)
+	db, err := store.Open(config.Data, config.Store)
+	if errors.Is(err, store.ErrLocked) {
+		err = fmt.Errorf("%w; end the throughline that has it, or choose another by --data", err)
+	}
+	return db, err
 }
 
 // diskMemory is what a store on disk needs in memory: a head that is filled and

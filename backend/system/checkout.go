@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // ErrNoCheckout says that no directory upward holds the example services.
@@ -53,6 +54,16 @@ func (c Checkout) ArticlesFile() string {
 // SuggestionsFile is where suggestions reads its data.
 func (c Checkout) SuggestionsFile() string {
 	return c.path("apps", "suggestions", "mocks", "suggestions.json")
+}
+
+// DataDir is where the system with these ports moved keeps its spans, so that
+// two systems of one checkout do not share a directory.
+func (c Checkout) DataDir(offset int) string {
+	name := "data"
+	if offset != 0 {
+		name += "-" + strconv.Itoa(offset)
+	}
+	return c.path(".throughline", name)
 }
 
 func isFile(path string) bool {

@@ -16,6 +16,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/throughline/throughline/backend/server"
+	"github.com/throughline/throughline/backend/store"
 	"github.com/throughline/throughline/backend/ui"
 )
 
@@ -23,6 +24,8 @@ import (
 type Config struct {
 	Checkout Checkout
 	Ports    Ports
+	// Data is the directory that spans are kept in, or server.MemoryData.
+	Data string
 	// Self is the path of this program: it guards the services' processes.
 	Self string
 	// Environ is what the services' environment starts from; variables that
@@ -35,6 +38,9 @@ type Config struct {
 	// Ready, when set, is called once when every part can serve.
 	Ready func()
 }
+
+// maxBytes bounds what a system keeps between its runs.
+const maxBytes = 1 << 30
 
 // readyWithin bounds how long a service may take from its start to readiness.
 const readyWithin = 60 * time.Second
@@ -135,6 +141,8 @@ func startBackend(ctx context.Context, c Config, out *output) (*backend, error) 
 			Listen:   loopback(c.Ports.UI),
 			OTLPGRPC: loopback(c.Ports.OTLPGRPC),
 			OTLPHTTP: loopback(c.Ports.OTLPHTTP),
+			Data:     c.Data,
+			Store:    store.Options{Durability: store.Durability{Sync: true}, MaxBytes: maxBytes},
 			Version:  c.Version,
 			UI:       ui.Handler(),
 			Log:      log,
@@ -258,6 +266,7 @@ Throughline is ready.
   suggestions   http://localhost:%d/suggestions/v1
   OTLP          gRPC localhost:%d, HTTP http://localhost:%d/v1/traces
   Spans go to   %s
+  Kept in       %s
 
 Try
 
@@ -265,7 +274,7 @@ Try
 
 and see its trace at %s. Ctrl-C stops everything.
 
-`, ui, articles, c.Ports.Suggestions, c.Ports.OTLPGRPC, c.Ports.OTLPHTTP, spans, articles, ui)
+`, ui, articles, c.Ports.Suggestions, c.Ports.OTLPGRPC, c.Ports.OTLPHTTP, spans, c.Data, articles, ui)
 }
 
 // redact leaves out what a list of backends may hold of secrets: each entry's

@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		},
 	}
 	root.AddCommand(
-		upCommand(), serveCommand(), mocksCommand(), guardCommand(),
+		upCommand(), serveCommand(), exportCommand(), mocksCommand(), guardCommand(),
 		searchCommand(), traceCommand(), servicesCommand(), operationsCommand(), metricsCommand(), tailCommand(),
 	)
 	root.SetArgs(args)

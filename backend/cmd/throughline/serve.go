@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/throughline/throughline/backend/ingest"
 	"github.com/throughline/throughline/backend/server"
 	"github.com/throughline/throughline/backend/store"
 	"github.com/throughline/throughline/backend/ui"
@@ -36,7 +37,7 @@ home, and are still there after a restart, a crash or a loss of power: an export
 acknowledged once it is on disk. --data :memory: keeps them in memory, up to
 --max-bytes. The oldest go first when they are over --max-bytes or older than
 --retention. Everything listens on 127.0.0.1 unless told otherwise, in plaintext
-and without a login.
+and without a login; --tls-cert, --otlp-token-file and --api-token-file change that.
 
 Each flag has an environment variable, which the flag wins over: --otlp-grpc is
 THROUGHLINE_OTLP_GRPC.`,
@@ -49,7 +50,7 @@ THROUGHLINE_OTLP_GRPC.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if config.Data == "" {
-				dir, err := dataHome(os.LookupEnv)
+				dir, err := dataHome(runtime.GOOS, os.LookupEnv, os.UserHomeDir)
 				if err != nil {
 					return &usageError{fmt.Errorf("--data is not set: %w", err)}
 				}
@@ -59,14 +60,20 @@ THROUGHLINE_OTLP_GRPC.`,
 			if config.Store.Durability, err = parseDurability(durability); err != nil {
 				return &usageError{fmt.Errorf("--durability %w", err)}
 			}
-			if config.Store.MaxBytes == 0 && config.Data == server.MemoryData {
-				config.Store.MaxBytes = store.DefaultMaxBytes
+			if config.Store.MaxBytes == 0 {
+				config.Store.MaxBytes = defaultMaxBytes
+				if config.Data == server.MemoryData {
+					config.Store.MaxBytes = store.DefaultMaxBytes
+				}
 			}
-			if config.Store.MaxBytes != 0 && config.Store.MaxBytes < minMaxBytes {
+			if config.Store.MaxBytes < minMaxBytes {
 				return &usageError{fmt.Errorf("--max-bytes %d: want at least %d", config.Store.MaxBytes, minMaxBytes)}
 			}
 			if config.Store.Retention < 0 {
 				return &usageError{fmt.Errorf("--retention %s: want 0 or more", config.Store.Retention)}
+			}
+			if d := config.Limits.Depth; d < 1 || d > maxDepth {
+				return &usageError{fmt.Errorf("--max-attribute-depth %d: want 1 to %d", d, maxDepth)}
 			}
 			config.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: logLevel}))
 			config.Version = version()
@@ -80,32 +87,46 @@ THROUGHLINE_OTLP_GRPC.`,
 	f.StringVar(&config.OTLPHTTP, "otlp-http", "127.0.0.1:4318", "address of OTLP over HTTP; empty turns it off")
 	f.StringVar(&config.Data, "data", "", "directory that spans are kept in, or "+server.MemoryData+" (default throughline in the user's data home)")
 	f.StringVar(&durability, "durability", "sync", "when an export is acknowledged: sync, once it is on disk; interval=200ms, at once, synced so often; none, at once, synced by the operating system")
-	f.Var((*byteSize)(&config.Store.MaxBytes), "max-bytes", "bound on the disk that spans take, 0 is none; on the memory with "+server.MemoryData+", 256MiB by default")
+	f.Var((*byteSize)(&config.Store.MaxBytes), "max-bytes", "bound on the disk that spans take (default 10GiB), or on the memory with "+server.MemoryData+" (default 256MiB)")
 	f.DurationVar(&config.Store.Retention, "retention", 0, "how long spans are kept; 0 is as long as there is room")
 	f.StringSliceVar(&config.AllowedHosts, "allowed-hosts", nil, "host names that requests may be for, beside localhost, IP addresses, names without a dot and .internal; checked when bound to loopback or when given")
 	f.StringSliceVar(&config.OTLPOrigins, "otlp-cors-origins", nil, "origins whose web pages may send spans over HTTP, such as https://shop.example; none by default")
-	config.Limits.Body, config.Limits.Decompressed, config.Limits.Depth = 16<<20, 64<<20, 32
+	config.Limits = ingest.Limits{Body: 16 << 20, Decompressed: 64 << 20, Depth: 32, InFlight: 512 << 20}
 	f.Var((*byteSize)(&config.Limits.Body), "max-request-bytes", "largest export request as it comes")
 	f.Var((*byteSize)(&config.Limits.Decompressed), "max-decompressed-bytes", "largest export request after decompression")
 	f.IntVar(&config.Limits.Depth, "max-attribute-depth", 32, "deepest nesting of lists and maps in an attribute")
+	f.Var((*byteSize)(&config.Limits.InFlight), "max-in-flight-bytes", "memory that all export requests in work may take; beyond it clients are told to try again")
+	f.StringVar(&config.TLS.Cert, "tls-cert", "", "PEM file of the certificate by which every port speaks TLS; read again when it changes")
+	f.StringVar(&config.TLS.Key, "tls-key", "", "PEM file of its key")
+	f.StringVar(&config.TLS.ClientCA, "tls-client-ca", "", "PEM file of the authorities of which who sends spans must show a certificate")
+	f.StringVar(&config.OTLPToken.Value, "otlp-token", "", "bearer token that who sends spans must have; other users see a flag, so rather use its variable or a file")
+	f.StringVar(&config.OTLPToken.File, "otlp-token-file", "", "file of such tokens, one a line; read again when it changes")
+	f.StringVar(&config.APIToken.Value, "api-token", "", "bearer token that who reads must have; browsers are asked for it")
+	f.StringVar(&config.APIToken.File, "api-token-file", "", "file of such tokens, one a line; read again when it changes")
 	f.DurationVar(&config.ShutdownTimeout, "shutdown-timeout", 5*time.Second, "how long a stop may take")
 	f.TextVar(&logLevel, "log-level", slog.LevelInfo, "least level that is logged: debug, info, warn or error")
 	return cmd
 }
 
-const minMaxBytes = 1 << 20
+const (
+	// defaultMaxBytes keeps a server that nobody looks after from filling the disk:
+	// 10 GiB are some 200 million spans.
+	defaultMaxBytes = 10 << 30
+	minMaxBytes     = 1 << 20
+	maxDepth        = 1000
+)
 
 // dataHome is where the XDG base directory specification has a user's data, or
 // what the other systems have in its place.
-func dataHome(lookup func(string) (string, bool)) (string, error) {
+func dataHome(system string, lookup func(string) (string, bool), userHome func() (string, error)) (string, error) {
 	if dir, ok := lookup("XDG_DATA_HOME"); ok && filepath.IsAbs(dir) {
 		return filepath.Join(dir, "throughline"), nil
 	}
-	home, err := os.UserHomeDir()
+	home, err := userHome()
 	if err != nil {
 		return "", err
 	}
-	switch runtime.GOOS {
+	switch system {
 	case "windows":
 		if dir, ok := lookup("LocalAppData"); ok && dir != "" {
 			return filepath.Join(dir, "throughline"), nil

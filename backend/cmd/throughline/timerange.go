@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,22 +49,4 @@ func momentOf(flag, s string, now time.Time) (time.Time, error) {
 		return time.Time{}, err
 	}
 	return time.Unix(0, int64(n)), nil
-}
-
-// parseMoment reads a time, unix nanoseconds, or how long ago.
-func parseMoment(flag, s string, now time.Time) (uint64, error) {
-	if s == "" {
-		return 0, nil
-	}
-	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
-		return n, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return uint64(max(now.Add(-d).UnixNano(), 1)), nil
-	}
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || t.Unix() <= 0 || t.Year() > 2250 {
-		return 0, fmt.Errorf("%s %q: want a time such as 2026-01-02T15:04:05Z, unix nanoseconds, or 1h for an hour ago", flag, s)
-	}
-	return uint64(t.UnixNano()), nil
 }

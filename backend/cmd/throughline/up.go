@@ -5,12 +5,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/throughline/throughline/backend/server"
 	"github.com/throughline/throughline/backend/system"
 )
 
 func upCommand() *cobra.Command {
 	var (
 		offset int
+		data   string
 		ports  system.Ports
 	)
 	cmd := &cobra.Command{
@@ -19,7 +21,8 @@ func upCommand() *cobra.Command {
 		Long: `Run the whole example system in the foreground: the backend in this process,
 articles and suggestions beside it. What is missing is made first: the articles
 binary, the Python environment .venv, the mock data. Everything listens on
-127.0.0.1. Ctrl-C stops all of it.
+127.0.0.1. Ctrl-C stops all of it. Traces are kept in .throughline/data of the
+checkout, and are still there the next time; -OFFSET is appended with --port-offset.
 
 The services inherit this command's environment, so their own settings
 (SUGGESTIONS_CONCURRENCY, TRACING_DETAIL, OTEL_…) can be given here. Where
@@ -52,9 +55,13 @@ TRACING_BACKEND_URL is set, they send their spans there instead.`,
 					*p.moved = *p.set
 				}
 			}
+			if data == "" {
+				data = checkout.DataDir(offset)
+			}
 			return system.Run(cmd.Context(), system.Config{
 				Checkout: checkout,
 				Ports:    moved,
+				Data:     data,
 				Self:     self,
 				Environ:  os.Environ(),
 				Version:  version(),
@@ -65,6 +72,7 @@ TRACING_BACKEND_URL is set, they send their spans there instead.`,
 	d := system.DefaultPorts(0)
 	f := cmd.Flags()
 	f.IntVar(&offset, "port-offset", 0, "add this to every port that is not set by its own flag")
+	f.StringVar(&data, "data", "", "directory that spans are kept in, or "+server.MemoryData+" (default .throughline/data of the checkout)")
 	f.IntVar(&ports.UI, "ui-port", d.UI, "port of the UI and the APIs")
 	f.IntVar(&ports.OTLPGRPC, "otlp-grpc-port", d.OTLPGRPC, "port of OTLP over gRPC")
 	f.IntVar(&ports.OTLPHTTP, "otlp-http-port", d.OTLPHTTP, "port of OTLP over HTTP")
