@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/throughline/throughline/backend/span"
@@ -181,4 +182,23 @@ func (q Query) orDefault(lookback time.Duration) Query {
 		q.Start = q.End.Add(-lookback)
 	}
 	return q
+}
+
+// ParseMoment reads a point in time as people write it: an RFC 3339 time, unix
+// nanoseconds, or how long before now, such as 1h. The empty text is the zero time.
+func ParseMoment(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 {
+		return time.Unix(0, n), nil
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || t.Unix() <= 0 || t.Year() > 2250 {
+		return time.Time{}, fmt.Errorf("%q: want a time such as 2026-01-02T15:04:05Z, unix nanoseconds, or 1h for an hour ago", text)
+	}
+	return t, nil
 }

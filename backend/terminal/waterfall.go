@@ -74,7 +74,7 @@ func (s Style) Waterfall(w io.Writer, t *span.Trace, summary *span.Summary, o Wa
 
 // head says of the trace what a list says, and which service has which colour.
 func (f *waterfall) head(m *span.Summary) {
-	fmt.Fprintf(f.out, "%s  %s\n", f.style.Bold(f.service(m.RootService)+": "+nameOf(m.RootName)), f.style.Dim(m.TraceID.String()))
+	fmt.Fprintf(f.out, "%s  %s\n", f.style.Bold(serviceOf(m.RootService)+": "+nameOf(m.RootName)), f.style.Dim(m.TraceID.String()))
 	facts := []string{Time(m.StartTime, f.Zone), Duration(durationOf(m.StartTime, m.EndTime)), Count(m.SpanCount, "span")}
 	if m.ErrorCount > 0 {
 		facts = append(facts, f.style.Red(Count(m.ErrorCount, "error")))
@@ -88,13 +88,13 @@ func (f *waterfall) head(m *span.Summary) {
 	fmt.Fprintln(f.out, strings.Join(facts, " · "))
 	var names []string
 	for _, c := range m.Services {
-		names = append(names, f.services.Paint(c.Name, "■ "+f.service(c.Name))+f.style.Dim(fmt.Sprintf(" %d", c.SpanCount)))
+		names = append(names, f.services.Paint(c.Name, "■ "+serviceOf(c.Name))+f.style.Dim(fmt.Sprintf(" %d", c.SpanCount)))
 	}
 	fmt.Fprintln(f.out, strings.Join(names, "  "))
 	fmt.Fprintln(f.out)
 }
 
-func (f *waterfall) service(name string) string {
+func serviceOf(name string) string {
 	if name == "" {
 		return "(no service.name)"
 	}
@@ -151,7 +151,7 @@ func (f *waterfall) label(i int) (mark, service, name, note string) {
 		mark += "✗ "
 	}
 	if own := n.span.ServiceName(); n.parent < 0 || own != f.tree.nodes[n.parent].span.ServiceName() {
-		service = f.service(own) + ": "
+		service = serviceOf(own) + ": "
 	}
 	switch n.place {
 	case orphan:

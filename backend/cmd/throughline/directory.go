@@ -23,7 +23,7 @@ import (
 // answers.
 func openDirectory(ctx context.Context, dir string, stderr io.Writer) (client.Client, func() error, error) {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	db, err := openStore(dir, log)
+	db, err := openStore(dir, log, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,16 +51,16 @@ func openDirectory(ctx context.Context, dir string, stderr io.Writer) (client.Cl
 	return cl, end, nil
 }
 
-// openStore opens a directory that is there; Open alone would make it.
-func openStore(dir string, log *slog.Logger) (*store.DB, error) {
-	if info, err := os.Stat(dir); err != nil {
+// openStore opens a directory, which has to be there unless it is to be written.
+func openStore(dir string, log *slog.Logger, write bool) (*store.DB, error) {
+	if info, err := os.Stat(dir); err != nil && !(write && errors.Is(err, os.ErrNotExist)) {
 		return nil, fmt.Errorf("--data: %w", err)
-	} else if !info.IsDir() {
+	} else if err == nil && !info.IsDir() {
 		return nil, fmt.Errorf("--data %q: not a directory", dir)
 	}
 	db, err := store.Open(dir, store.Options{Durability: store.Durability{Sync: true}, Log: log})
 	if errors.Is(err, store.ErrLocked) {
-		return nil, fmt.Errorf("%w; a server runs on it: read that one with --url", err)
+		return nil, fmt.Errorf("%w; a server runs on it: reach it with --url", err)
 	}
 	return db, err
 }

@@ -53,6 +53,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.AddCommand(
 		upCommand(), serveCommand(), exportCommand(), mocksCommand(), guardCommand(),
 		searchCommand(), traceCommand(), servicesCommand(), operationsCommand(), metricsCommand(), tailCommand(),
+		importCommand(), loadCommand(), mcpCommand(), versionCommand(), manCommand(),
 	)
 	root.SetArgs(args)
 	root.SetIn(stdin)

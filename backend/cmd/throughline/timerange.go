@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/throughline/throughline/backend/client"
 )
 
 // timeRange is the flags of a range of time.
@@ -31,22 +33,14 @@ func (r *timeRange) bounds(now time.Time) (start, end time.Time, err error) {
 	if r.last > 0 {
 		return now.Add(-r.last), now, nil
 	}
-	if start, err = momentOf("--from", r.from, now); err != nil {
-		return start, end, &usageError{err}
+	if start, err = client.ParseMoment(r.from, now); err != nil {
+		return start, end, &usageError{fmt.Errorf("--from %w", err)}
 	}
-	if end, err = momentOf("--to", r.to, now); err != nil {
-		return start, end, &usageError{err}
+	if end, err = client.ParseMoment(r.to, now); err != nil {
+		return start, end, &usageError{fmt.Errorf("--to %w", err)}
 	}
 	if !end.IsZero() && start.After(end) {
 		return start, end, &usageError{errors.New("--from is after --to")}
 	}
 	return start, end, nil
-}
-
-func momentOf(flag, s string, now time.Time) (time.Time, error) {
-	n, err := parseMoment(flag, s, now)
-	if n == 0 || err != nil {
-		return time.Time{}, err
-	}
-	return time.Unix(0, int64(n)), nil
 }
