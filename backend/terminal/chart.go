@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ func (s Style) Chart(w io.Writer, lines []Line, zone *time.Location) error {
 		return nil
 	}
 	all := len(lines)
-	lines = slices.Clone(lines)
+	lines = finite(lines)
 	slices.SortStableFunc(lines, func(a, b Line) int {
 		return compareDown(total(a), total(b))
 	})
@@ -54,13 +55,9 @@ func (s Style) Chart(w io.Writer, lines []Line, zone *time.Location) error {
 	for i, l := range lines {
 		data[i] = slices.Repeat([]float64{math.NaN()}, max(2, len(times)))
 		for _, p := range l.Points {
-			v := p.Value
-			if math.IsInf(v, 0) {
-				v = math.NaN()
-			}
-			data[i][at[p.Time.UnixNano()]] = v
-			if !math.IsNaN(v) {
-				low, high = min(low, v), max(high, v)
+			data[i][at[p.Time.UnixNano()]] = p.Value
+			if !math.IsNaN(p.Value) {
+				low, high = min(low, p.Value), max(high, p.Value)
 			}
 		}
 		if len(times) == 1 {
@@ -73,7 +70,8 @@ func (s Style) Chart(w io.Writer, lines []Line, zone *time.Location) error {
 	if low > 0 && low < high {
 		low = 0 // a line's height is its value
 	}
-	label := max(len(Number(low)), len(Number(high)))
+	tick := func(v float64) string { return short(v, high-low) }
+	label := max(len(tick(low)), len(tick(high)), len(tick(low+(high-low)/3)))
 	format := "15:04:05"
 	if span := time.Duration(times[len(times)-1] - times[0]); span >= 24*time.Hour {
 		format = "01-02 15:04"
@@ -81,10 +79,10 @@ func (s Style) Chart(w io.Writer, lines []Line, zone *time.Location) error {
 		format = "15:04"
 	}
 	first, last := float64(times[0]), float64(times[len(times)-1])
-	plot := max(20, columns-label-6)
+	plot := max(20, columns-label-8)
 	options := []asciigraph.Option{
 		asciigraph.Height(10), asciigraph.Width(plot), asciigraph.LowerBound(low),
-		asciigraph.YAxisValueFormatter(func(v float64) string { return fill(Number(v), label, true) }),
+		asciigraph.YAxisValueFormatter(func(v float64) string { return fill(tick(v), label, true) }),
 	}
 	if last > first {
 		options = append(options, asciigraph.XAxisRange(first, last), asciigraph.XAxisTickCount(max(2, min(6, plot/16))),
@@ -128,6 +126,33 @@ func (s Style) legend(w io.Writer, lines []Line, all int) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// short writes a value beside an axis, exactly enough to tell it from its neighbours.
+func short(v, all float64) string {
+	switch {
+	case math.Abs(v) < all/1e6:
+		return "0"
+	case all >= 1e6 || all < 1e-3:
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	case all >= 30:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'f', max(0, 1-int(math.Floor(math.Log10(max(all, 1e-9)/3)))), 64)
+}
+
+// finite copies lines with infinite values left out.
+func finite(lines []Line) []Line {
+	out := slices.Clone(lines)
+	for i := range out {
+		out[i].Points = slices.Clone(out[i].Points)
+		for j, p := range out[i].Points {
+			if math.IsInf(p.Value, 0) {
+				out[i].Points[j].Value = math.NaN()
+			}
+		}
+	}
+	return out
 }
 
 func timesOf(lines []Line) []int64 {

@@ -40,7 +40,7 @@ func WriteOutline(w io.Writer, t *span.Trace, m *span.Summary, o Outline) error 
 		case orphan:
 			b.WriteString(", its parent has not arrived")
 		case cycle:
-			b.WriteString(", its parent is below it")
+			b.WriteString(", its parent is itself or below it")
 		}
 		if s.Status.Code == span.StatusError {
 			b.WriteString(", ERROR")

@@ -153,10 +153,12 @@ func (f *waterfall) label(i int) (mark, service, name, note string) {
 	if own := n.span.ServiceName(); n.parent < 0 || own != f.tree.nodes[n.parent].span.ServiceName() {
 		service = serviceOf(own) + ": "
 	}
-	switch n.place {
-	case orphan:
+	switch {
+	case n.place == orphan:
 		note = " (parent missing)"
-	case cycle:
+	case n.place == cycle && n.span.ParentSpanID == n.span.SpanID:
+		note = " (its own parent)"
+	case n.place == cycle:
 		note = " (parent is below)"
 	}
 	return mark, service, nameOf(n.span.Name), note
@@ -190,7 +192,7 @@ func (f *waterfall) row(i int) {
 	}
 	fmt.Fprint(f.out, f.style.Dim(indent), f.style.Red(mark), f.services.Paint(s.ServiceName(), service), name, f.style.Dim(note),
 		strings.Repeat(" ", max(0, left)+2), f.services.Paint(s.ServiceName(), f.bars(s)), " ",
-		fill(Duration(durationOf(s.StartTime, s.EndTime)), durationWidth, true), "\n")
+		fill(cut(Duration(durationOf(s.StartTime, s.EndTime)), durationWidth), durationWidth, true), "\n")
 	under := strings.Repeat(" ", min(width(indent)+2, f.names/2))
 	if failed || f.Details {
 		if text := failure(s); text != "" {
