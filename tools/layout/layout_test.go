@@ -38,6 +38,7 @@ var backendImports = map[string][]string{
 	"store/storetest": {"span", "store"},
 	"ui":              {},
 	"mocks":           {},
+	"traceql":         {"span"},
 	"span":            {},
 	"e2e":             {"system"},
 }

@@ -1,0 +1,360 @@
+package traceql
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Range is what a metrics query covers.
+type Range struct {
+	Start, End uint64 // unix nanoseconds
+	// Step is the time between two samples in nanoseconds; 0 makes one sample of
+	// the whole, an instant query.
+	Step uint64
+}
+
+// MetricsOptions bound and tune the answer of a metrics query. A zero field means
+// its default.
+type MetricsOptions struct {
+	// MaxSeries is how many series may come to be, 10,000 by default.
+	MaxSeries int
+	// MaxExemplars is how many exemplars the answer has at most, none by default.
+	MaxExemplars int
+	// Weighted counts a span that was sampled with a probability (tracestate
+	// ot=th) as many times as spans like it were made. Tempo counts each once.
+	Weighted bool
+}
+
+// maxIntervals bounds the samples of a series, as Prometheus does.
+const maxIntervals = 11_000
+
+// ErrTooManySeries and ErrTooManySamples are wrapped by errors about the bounds.
+var (
+	ErrTooManySeries  = errors.New("too many series")
+	ErrTooManySamples = errors.New("too many samples in a series")
+)
+
+// intervals divides a range. A span belongs to the interval that its start time
+// lies in; an interval includes its end but not its start, and its sample has the
+// time of its end.
+type intervals struct {
+	Range
+	instant bool
+	n       int
+}
+
+func newIntervals(r Range) (intervals, error) {
+	if r.End <= r.Start {
+		return intervals{}, fmt.Errorf("range ends at %d, before its start %d", r.End, r.Start)
+	}
+	if r.Step == 0 {
+		return intervals{r, true, 1}, nil
+	}
+	r.Start -= r.Start % r.Step
+	if over := r.End % r.Step; over != 0 {
+		r.End += r.Step - over
+	}
+	n := (r.End - r.Start) / r.Step
+	if n > maxIntervals {
+		return intervals{}, fmt.Errorf("%w: %d, the limit is %d; choose a longer step", ErrTooManySamples, n, maxIntervals)
+	}
+	return intervals{r, false, int(n)}, nil
+}
+
+// index is the interval of a time, -1 outside of the range.
+func (iv *intervals) index(t uint64) int {
+	if t <= iv.Start || t > iv.End {
+		return -1
+	}
+	if iv.instant {
+		return 0
+	}
+	return int((t - iv.Start - 1) / iv.Step)
+}
+
+// time is when the sample of an interval is, in unix nanoseconds.
+func (iv *intervals) time(i int) uint64 {
+	if iv.instant {
+		return iv.End
+	}
+	return iv.Start + uint64(i+1)*iv.Step
+}
+
+// seconds is the length of an interval.
+func (iv *intervals) seconds() float64 {
+	if iv.instant {
+		return float64(iv.End-iv.Start) / 1e9
+	}
+	return float64(iv.Step) / 1e9
+}
+
+// metricsProgram is a compiled metrics function.
+type metricsProgram struct {
+	fn        MetricsFunc
+	quantiles []float64
+	field     valueFunc // nil for rate, count_over_time and compare
+	by        []valueFunc
+	names     []string
+	unit      float64 // of the field's values in those of samples: durations are in seconds
+	selection boolFunc
+	query     *Metrics
+}
+
+func (c *compiler) metrics(m *Metrics) *metricsProgram {
+	p := &metricsProgram{fn: m.Func, quantiles: m.Quantiles, unit: 1, query: m}
+	if m.Field != nil {
+		if m.Field.Type() == TypeDuration {
+			p.unit = 1e-9
+		}
+		p.field = c.field(m.Field.Attribute)
+	}
+	for i := range m.By {
+		p.by = append(p.by, c.field(m.By[i].Attribute))
+		p.names = append(p.names, m.By[i].Attribute.String())
+	}
+	if m.Selection != nil {
+		p.selection = func(*Evaluator, int) bool { return true }
+		if m.Selection.Expr != nil {
+			p.selection = c.boolean(m.Selection.Expr)
+		}
+	}
+	return p
+}
+
+// Accumulator gathers what a metrics query says of traces. One goroutine may use
+// it at a time; several, for parts of a store, are joined by Merge.
+type Accumulator struct {
+	program   *Program
+	metrics   *metricsProgram
+	intervals intervals
+	options   MetricsOptions
+
+	groups    map[string]*group
+	comparing *comparison
+	exemplars int
+	key       []byte
+	labels    []Value
+}
+
+// group is the aggregates of one combination of by() values, one for each interval.
+type group struct {
+	labels    []Value
+	counts    []float64 // of rate and count_over_time the result, of avg the divisor
+	values    []float64 // of min, max, sum and avg; NaN where no value was
+	sketches  []sketch
+	octaves   []map[int]float64 // of histogram: how many values up to each power of two
+	exemplars []Exemplar
+}
+
+// NewAccumulator begins a metrics query. It is an error if the program is none, or
+// if the range has too many samples.
+func (p *Program) NewAccumulator(r Range, o MetricsOptions) (*Accumulator, error) {
+	if p.metrics == nil {
+		return nil, errors.New("query has no metrics function, as rate()")
+	}
+	iv, err := newIntervals(r)
+	if err != nil {
+		return nil, err
+	}
+	if o.MaxSeries == 0 {
+		o.MaxSeries = 10_000
+	}
+	a := &Accumulator{program: p, metrics: p.metrics, intervals: iv, options: o, groups: map[string]*group{}}
+	if p.metrics.fn == Compare {
+		a.comparing = newComparison(p.metrics.query, iv)
+	}
+	return a, nil
+}
+
+// Weighter is a [Trace] that knows how many spans each of its spans stands for.
+type Weighter interface {
+	Weight(i int) float64
+}
+
+// Observe adds the spans that the query selects of a trace. The evaluator must be
+// one of the same program.
+func (a *Accumulator) Observe(e *Evaluator, t Trace) error {
+	weigh, _ := t.(Weighter)
+	if !a.options.Weighted {
+		weigh = nil
+	}
+	for _, set := range e.Search(t) {
+		for _, i := range set.Spans {
+			start, _ := t.Times(int(i))
+			at := a.intervals.index(start)
+			if at < 0 {
+				continue
+			}
+			weight := 1.0
+			if weigh != nil {
+				weight = weigh.Weight(int(i))
+			}
+			if a.comparing != nil {
+				selected := a.comparing.within(start) && a.metrics.selection(e, int(i))
+				a.comparing.observe(t, int(i), at, selected, weight)
+				continue
+			}
+			if err := a.observe(e, int(i), at, weight); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *Accumulator) observe(e *Evaluator, i, at int, weight float64) error {
+	value := math.NaN()
+	if a.metrics.field != nil {
+		v := a.metrics.field(e, i)
+		if !v.typ.numeric() {
+			return nil
+		}
+		value, _ = v.Number()
+	}
+	g, err := a.group(e, i)
+	if err != nil {
+		return err
+	}
+	g.observe(a.metrics, at, value, weight)
+	if a.exemplars < a.options.MaxExemplars && (len(g.exemplars) == 0 || g.exemplars[len(g.exemplars)-1].interval != at) {
+		a.exemplars++
+		start, _ := e.trace.Times(i)
+		g.exemplars = append(g.exemplars, Exemplar{TraceID: e.trace.TraceID(), SpanID: e.trace.SpanID(i), Time: start, Value: value, interval: at})
+	}
+	return nil
+}
+
+// group finds the group of a span by the values of by().
+func (a *Accumulator) group(e *Evaluator, i int) (*group, error) {
+	a.key, a.labels = a.key[:0], a.labels[:0]
+	for _, by := range a.metrics.by {
+		v := by(e, i)
+		a.labels = append(a.labels, v)
+		a.key = appendKey(a.key, v)
+	}
+	if g, ok := a.groups[string(a.key)]; ok {
+		return g, nil
+	}
+	return a.newGroup(string(a.key), append([]Value(nil), a.labels...))
+}
+
+func (a *Accumulator) newGroup(key string, labels []Value) (*group, error) {
+	if len(a.groups) >= a.options.MaxSeries {
+		return nil, fmt.Errorf("%w: more than %d; narrow the filter or group by an attribute with fewer values", ErrTooManySeries, a.options.MaxSeries)
+	}
+	g := &group{labels: labels}
+	switch n := a.intervals.n; a.metrics.fn {
+	case Rate, CountOverTime:
+		g.counts = make([]float64, n)
+	case AvgOverTime:
+		g.counts = make([]float64, n)
+		g.values = make([]float64, n)
+	case QuantileOverTime:
+		g.sketches = make([]sketch, n)
+	case HistogramOverTime:
+		g.octaves = make([]map[int]float64, n)
+	default:
+		g.values = make([]float64, n)
+		for i := range g.values {
+			g.values[i] = math.NaN()
+		}
+	}
+	a.groups[key] = g
+	return g, nil
+}
+
+// appendKey appends what tells a value from any other.
+func appendKey(key []byte, v Value) []byte {
+	k := keyOf(v)
+	key = append(key, byte(k.typ))
+	for s := 0; s < 64; s += 8 {
+		key = append(key, byte(k.num>>s))
+	}
+	key = fmt.Appendf(key, "%d:", len(k.text))
+	return append(key, k.text...)
+}
+
+func (g *group) observe(m *metricsProgram, at int, value, weight float64) {
+	switch m.fn {
+	case Rate, CountOverTime:
+		g.counts[at] += weight
+	case AvgOverTime:
+		g.counts[at] += weight
+		g.values[at] += value * weight
+	case QuantileOverTime:
+		g.sketches[at].add(value, weight)
+	case HistogramOverTime:
+		if g.octaves[at] == nil {
+			g.octaves[at] = map[int]float64{}
+		}
+		g.octaves[at][octave(value)] += weight
+	default:
+		g.values[at] = combine(m.fn, g.values[at], value, weight)
+	}
+}
+
+// combine joins two values of min, max or sum, where NaN is none.
+func combine(fn MetricsFunc, a, b, weight float64) float64 {
+	if fn == SumOverTime {
+		b *= weight
+	}
+	switch {
+	case math.IsNaN(a):
+		return b
+	case math.IsNaN(b):
+		return a
+	case fn == MinOverTime:
+		return min(a, b)
+	case fn == MaxOverTime:
+		return max(a, b)
+	}
+	return a + b
+}
+
+// Merge adds what another accumulator of the same query and range has gathered.
+// The other is not to be used any more.
+func (a *Accumulator) Merge(o *Accumulator) error {
+	if a.comparing != nil {
+		a.comparing.merge(o.comparing)
+		return nil
+	}
+	for key, from := range o.groups {
+		to, ok := a.groups[key]
+		if !ok {
+			var err error
+			if to, err = a.newGroup(key, from.labels); err != nil {
+				return err
+			}
+		}
+		for i := range from.counts {
+			to.counts[i] += from.counts[i]
+		}
+		for i := range from.values {
+			if a.metrics.fn == AvgOverTime {
+				to.values[i] += from.values[i]
+			} else {
+				to.values[i] = combine(a.metrics.fn, to.values[i], from.values[i], 1)
+			}
+		}
+		for i := range from.sketches {
+			to.sketches[i].merge(&from.sketches[i])
+		}
+		for i, octaves := range from.octaves {
+			if to.octaves[i] == nil {
+				to.octaves[i] = octaves
+				continue
+			}
+			for k, n := range octaves {
+				to.octaves[i][k] += n
+			}
+		}
+		for _, x := range from.exemplars {
+			if a.exemplars < a.options.MaxExemplars {
+				a.exemplars++
+				to.exemplars = append(to.exemplars, x)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,379 @@
+package traceql
+
+import "slices"
+
+// Program is a query made ready to run. It does not change, and any number of
+// goroutines may use it, each with an [Evaluator] of its own.
+type Program struct {
+	query      *Query
+	attributes []Attribute
+	stages     []stageFunc
+	shown      []shownField // what a search shows of each span
+	metrics    *metricsProgram
+}
+
+// Query is what the program was compiled from.
+func (p *Program) Query() *Query { return p.query }
+
+// Attributes is what a [Trace] must know of spans to serve the program, without
+// repetition; a Trace is asked for them by their place here. What follows from
+// other methods of Trace (durations, ids, the tree) is not among them.
+func (p *Program) Attributes() []Attribute { return p.attributes }
+
+// boolFunc and valueFunc are compiled expressions of one span.
+type (
+	boolFunc  func(e *Evaluator, i int) bool
+	valueFunc func(e *Evaluator, i int) Value
+)
+
+type shownField struct {
+	attribute Attribute
+	value     valueFunc
+}
+
+type compiler struct {
+	attributes []Attribute
+}
+
+// Compile prepares a query. It accepts what [Parse] returns.
+func Compile(q *Query) *Program {
+	c := &compiler{}
+	p := &Program{query: q, stages: c.pipeline(q.Pipeline)}
+	if q.Metrics != nil {
+		p.metrics = c.metrics(q.Metrics)
+	} else {
+		p.shown = c.shown(q)
+	}
+	p.attributes = c.attributes
+	return p
+}
+
+// number is the place of an attribute among those that a Trace is asked for.
+func (c *compiler) number(a Attribute) int {
+	if i := slices.Index(c.attributes, a); i >= 0 {
+		return i
+	}
+	c.attributes = append(c.attributes, a)
+	return len(c.attributes) - 1
+}
+
+// boolean compiles an expression to whether it is true.
+func (c *compiler) boolean(x Expr) boolFunc {
+	switch x := x.(type) {
+	case *Unary:
+		if f, ok := x.X.(*Field); ok && x.Op == OpNot {
+			return c.isBool(f, false)
+		}
+		if x.Op == OpNot {
+			inner := c.boolean(x.X)
+			return func(e *Evaluator, i int) bool { return !inner(e, i) }
+		}
+	case *Field:
+		return c.isBool(x, true)
+	case *Literal:
+		b := x.Value.Bool()
+		return func(*Evaluator, int) bool { return b }
+	case *Binary:
+		switch {
+		case x.Op == OpAnd:
+			l, r := c.boolean(x.Left), c.boolean(x.Right)
+			return func(e *Evaluator, i int) bool { return l(e, i) && r(e, i) }
+		case x.Op == OpOr:
+			l, r := c.boolean(x.Left), c.boolean(x.Right)
+			return func(e *Evaluator, i int) bool { return l(e, i) || r(e, i) }
+		case x.Op.Comparison():
+			return c.comparison(x)
+		}
+	}
+	return func(*Evaluator, int) bool { return false }
+}
+
+// isBool is whether a field has that boolean, or any of its values is it.
+func (c *compiler) isBool(f *Field, want bool) boolFunc {
+	return c.compareField(f, OpEqual, BoolValue(want), nil)
+}
+
+func (c *compiler) comparison(x *Binary) boolFunc {
+	l, r, op := x.Left, x.Right, x.Op
+	if _, ok := l.(*Literal); ok && op != OpMatch && op != OpNotMatch {
+		l, r, op = r, l, op.Mirror()
+	}
+	m := x.matcher
+	if lit, ok := r.(*Literal); ok {
+		if f, ok := l.(*Field); ok {
+			return c.compareField(f, op, lit.Value, m)
+		}
+		if lit.Value.IsNil() {
+			value := c.value(l)
+			return func(e *Evaluator, i int) bool { return value(e, i).IsNil() == (op == OpEqual) }
+		}
+	}
+	lm, rm := c.multiple(l), c.multiple(r)
+	lv, rv := c.value(l), c.value(r)
+	if lm < 0 && rm < 0 {
+		return func(e *Evaluator, i int) bool {
+			a, b := lv(e, i), rv(e, i)
+			return holds(op, &a, &b, m)
+		}
+	}
+	// Of events and links, one that fulfils it is enough.
+	return func(e *Evaluator, i int) bool {
+		mark := len(e.values)
+		defer func() { e.values = e.values[:mark] }()
+		e.gather(i, lm, lv)
+		middle := len(e.values)
+		e.gather(i, rm, rv)
+		for a := mark; a < middle; a++ {
+			for b := middle; b < len(e.values); b++ {
+				if holds(op, &e.values[a], &e.values[b], m) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+}
+
+// gather appends the values of an operand to e.values.
+func (e *Evaluator) gather(i, multiple int, value valueFunc) {
+	if multiple >= 0 {
+		e.values = e.trace.AppendValues(e.values, i, multiple)
+		return
+	}
+	e.values = append(e.values, value(e, i))
+}
+
+// multiple is the number of an expression that is one Multiple attribute, else -1.
+func (c *compiler) multiple(x Expr) int {
+	if f, ok := x.(*Field); ok && f.Multiple() {
+		return c.number(f.Attribute)
+	}
+	return -1
+}
+
+// compareField is the most frequent form of a comparison: a field with a literal.
+func (c *compiler) compareField(f *Field, op Op, lit Value, m *Matcher) boolFunc {
+	if n := c.multiple(f); n >= 0 {
+		return c.compareMultiple(n, op, lit, m)
+	}
+	switch f.Intrinsic {
+	case IntrinsicSpanID, IntrinsicTraceID:
+		if op == OpEqual || op == OpNotEqual {
+			return compareID(f.Intrinsic == IntrinsicTraceID, op, lit.Str())
+		}
+	case IntrinsicDuration:
+		if op != OpMatch && op != OpNotMatch {
+			return func(e *Evaluator, i int) bool {
+				start, end := e.trace.Times(i)
+				d := Value{typ: TypeDuration, num: end - start}
+				return !lit.IsNil() && numberHolds(op, &d, &lit) || lit.IsNil() && op == OpNotEqual
+			}
+		}
+	}
+	get := c.value(f)
+	if lit.IsNil() {
+		return func(e *Evaluator, i int) bool { return get(e, i).IsNil() == (op == OpEqual) }
+	}
+	return func(e *Evaluator, i int) bool {
+		v := get(e, i)
+		return holds(op, &v, &lit, m)
+	}
+}
+
+func (c *compiler) compareMultiple(n int, op Op, lit Value, m *Matcher) boolFunc {
+	return func(e *Evaluator, i int) bool {
+		mark := len(e.values)
+		e.values = e.trace.AppendValues(e.values, i, n)
+		values := e.values[mark:]
+		e.values = e.values[:mark]
+		if lit.IsNil() {
+			return (len(values) == 0) == (op == OpEqual)
+		}
+		for j := range values {
+			if holds(op, &values[j], &lit, m) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func compareID(trace bool, op Op, text string) boolFunc {
+	return func(e *Evaluator, i int) bool {
+		var same bool
+		if trace {
+			id := e.trace.TraceID()
+			same = sameID(id[:], text)
+		} else {
+			id := e.trace.SpanID(i)
+			same = sameID(id[:], text)
+		}
+		return same == (op == OpEqual)
+	}
+}
+
+// value compiles an expression to its value. Of a Multiple attribute it is the first.
+func (c *compiler) value(x Expr) valueFunc {
+	switch x := x.(type) {
+	case *Literal:
+		v := x.Value
+		return func(*Evaluator, int) Value { return v }
+	case *Field:
+		return c.field(x.Attribute)
+	case *Unary:
+		if x.Op == OpNeg {
+			inner := c.value(x.X)
+			return func(e *Evaluator, i int) Value {
+				v := inner(e, i)
+				if !v.typ.numeric() {
+					return Nil
+				}
+				return negate(v)
+			}
+		}
+	case *Binary:
+		if x.Op.Arithmetic() {
+			l, r := c.value(x.Left), c.value(x.Right)
+			op := x.Op
+			return func(e *Evaluator, i int) Value { return arithmetic(op, l(e, i), r(e, i)) }
+		}
+	}
+	b := c.boolean(x)
+	return func(e *Evaluator, i int) Value { return BoolValue(b(e, i)) }
+}
+
+func (c *compiler) field(a Attribute) valueFunc {
+	if a.Multiple() {
+		n := c.number(a)
+		return func(e *Evaluator, i int) Value {
+			mark := len(e.values)
+			e.values = e.trace.AppendValues(e.values, i, n)
+			defer func() { e.values = e.values[:mark] }()
+			if len(e.values) == mark {
+				return Nil
+			}
+			return e.values[mark]
+		}
+	}
+	if a.Parent {
+		a.Parent = false
+		n := c.number(a)
+		return func(e *Evaluator, i int) Value {
+			if p := e.trace.Parent(i); p >= 0 {
+				return e.trace.Value(p, n)
+			}
+			return Nil
+		}
+	}
+	switch a.Intrinsic {
+	case IntrinsicDuration:
+		return func(e *Evaluator, i int) Value {
+			start, end := e.trace.Times(i)
+			return Value{typ: TypeDuration, num: end - start}
+		}
+	case IntrinsicChildCount:
+		return func(e *Evaluator, i int) Value { return IntValue(int64(e.tree().children[i])) }
+	case IntrinsicNestedSetLeft:
+		return func(e *Evaluator, i int) Value { return IntValue(int64(e.tree().left[i])) }
+	case IntrinsicNestedSetRight:
+		return func(e *Evaluator, i int) Value { return IntValue(int64(e.tree().right[i])) }
+	case IntrinsicNestedSetParent:
+		return func(e *Evaluator, i int) Value { return IntValue(int64(e.tree().nestedSetParent(i))) }
+	case IntrinsicParent:
+		return func(e *Evaluator, i int) Value {
+			if e.trace.Parent(i) == NoParent {
+				return Nil
+			}
+			return Value{typ: TypeOther}
+		}
+	case IntrinsicSpanID:
+		return func(e *Evaluator, i int) Value { return StringValue(e.trace.SpanID(i).String()) }
+	case IntrinsicTraceID:
+		return func(e *Evaluator, _ int) Value { return e.traceID() }
+	case IntrinsicTraceDuration:
+		return func(e *Evaluator, _ int) Value { return e.traceDuration() }
+	case IntrinsicRootName:
+		n := c.number(Attribute{Intrinsic: IntrinsicName})
+		return func(e *Evaluator, _ int) Value { return e.ofRoot(n) }
+	case IntrinsicRootService:
+		n := c.number(serviceName)
+		return func(e *Evaluator, _ int) Value { return e.ofRoot(n) }
+	}
+	n := c.number(a)
+	return func(e *Evaluator, i int) Value { return e.trace.Value(i, n) }
+}
+
+var serviceName = Attribute{Scope: ScopeResource, Name: "service.name"}
+
+// Evaluator runs a program on one trace after the other. One goroutine may use it
+// at a time.
+type Evaluator struct {
+	program *Program
+	trace   Trace
+	n       int
+
+	structure tree
+	hasTree   bool
+	id        Value
+	duration  Value
+	root      int
+	hasRoot   bool
+
+	values []Value // a stack for values of events and links
+	arena  []int32 // spans of spansets; parts of it are handed out and live until the next trace
+	sets   []Spanset
+	set    []bool // scratch of structural operators, as the next two
+	marks  []bool
+	counts []int32
+}
+
+// NewEvaluator makes an evaluator.
+func (p *Program) NewEvaluator() *Evaluator { return &Evaluator{program: p} }
+
+func (e *Evaluator) reset(t Trace) {
+	e.trace = t
+	e.n = t.Len()
+	e.hasTree, e.hasRoot = false, false
+	e.id, e.duration = Nil, Nil
+	e.arena, e.sets = e.arena[:0], e.sets[:0]
+}
+
+func (e *Evaluator) traceID() Value {
+	if e.id.IsNil() {
+		e.id = StringValue(e.trace.TraceID().String())
+	}
+	return e.id
+}
+
+// traceDuration is from the first start to the last end.
+func (e *Evaluator) traceDuration() Value {
+	if e.duration.IsNil() {
+		var first, last uint64
+		for i := range e.n {
+			start, end := e.trace.Times(i)
+			if i == 0 || start < first {
+				first = start
+			}
+			last = max(last, end)
+		}
+		e.duration = Value{typ: TypeDuration, num: last - first}
+	}
+	return e.duration
+}
+
+// ofRoot is an attribute of the first root.
+func (e *Evaluator) ofRoot(attribute int) Value {
+	if !e.hasRoot {
+		e.root, e.hasRoot = NoParent, true
+		for i := range e.n {
+			if e.trace.Parent(i) == NoParent {
+				e.root = i
+				break
+			}
+		}
+	}
+	if e.root < 0 {
+		return Nil
+	}
+	return e.trace.Value(e.root, attribute)
+}

@@ -1,0 +1,209 @@
+package traceql
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/throughline/throughline/backend/span"
+)
+
+// Series is one line of a metrics answer.
+type Series struct {
+	Labels    []Named
+	Samples   []Sample // by time
+	Exemplars []Exemplar
+}
+
+// Sample is a value at a time.
+type Sample struct {
+	Time  uint64 // unix nanoseconds
+	Value float64
+}
+
+// Exemplar is a span that went into a series.
+type Exemplar struct {
+	TraceID span.TraceID
+	SpanID  span.SpanID
+	Time    uint64  // unix nanoseconds
+	Value   float64 // of the function's attribute; NaN for rate() and count_over_time()
+
+	interval int
+}
+
+// Labels that series have beside those of by().
+const (
+	labelName     = "__name__"
+	labelBucket   = "__bucket"
+	labelQuantile = "p"
+	labelMetaType = "__meta_type"
+	labelMetaErr  = "__meta_error"
+)
+
+// Result makes the series, in the order of their labels.
+func (a *Accumulator) Result() []Series {
+	var out []Series
+	if a.comparing != nil {
+		out = a.comparing.result()
+	} else {
+		for _, key := range slices.Sorted(maps.Keys(a.groups)) {
+			out = a.append(out, a.groups[key])
+		}
+	}
+	for _, stage := range a.program.query.Stages {
+		switch s := stage.(type) {
+		case *TopK:
+			out = s.apply(out)
+		case *MetricsFilter:
+			out = s.apply(out)
+		}
+	}
+	slices.SortFunc(out, func(a, b Series) int { return slices.CompareFunc(a.Labels, b.Labels, compareNamed) })
+	return out
+}
+
+func compareNamed(a, b Named) int {
+	if c := strings.Compare(a.Name, b.Name); c != 0 {
+		return c
+	}
+	return compareValues(a.Value, b.Value)
+}
+
+// compareValues is an order of all values: numbers by size, others by their text.
+func compareValues(a, b Value) int {
+	x, ok1 := a.Number()
+	y, ok2 := b.Number()
+	if ok1 && ok2 {
+		return cmp.Compare(x, y)
+	}
+	return cmp.Or(cmp.Compare(a.typ, b.typ), strings.Compare(a.Text(), b.Text()))
+}
+
+// append makes the series of a group: one, or one for each quantile or bucket.
+func (a *Accumulator) append(out []Series, g *group) []Series {
+	var labels []Named
+	for i, v := range g.labels {
+		labels = append(labels, Named{a.metrics.names[i], v})
+	}
+	iv := &a.intervals
+	exemplars := slices.Clone(g.exemplars)
+	for i := range exemplars {
+		exemplars[i].Value *= a.metrics.unit
+	}
+	one := func(labels []Named, value func(i int) float64) {
+		s := Series{Labels: labels, Exemplars: exemplars}
+		for i := range iv.n {
+			if v := value(i); !math.IsNaN(v) {
+				s.Samples = append(s.Samples, Sample{iv.time(i), v})
+			}
+		}
+		out = append(out, s)
+	}
+	switch a.metrics.fn {
+	case QuantileOverTime:
+		for _, q := range a.metrics.quantiles {
+			one(append(slices.Clip(labels), Named{labelQuantile, FloatValue(q)}), func(i int) float64 {
+				return g.sketches[i].quantile(q) * a.metrics.unit
+			})
+			exemplars = nil
+		}
+		return out
+	case HistogramOverTime:
+		buckets := map[int]bool{}
+		for _, m := range g.octaves {
+			for b := range m {
+				buckets[b] = true
+			}
+		}
+		for _, b := range slices.Sorted(maps.Keys(buckets)) {
+			one(append(slices.Clip(labels), Named{labelBucket, FloatValue(math.Ldexp(a.metrics.unit, b))}), func(i int) float64 { return g.octaves[i][b] })
+			exemplars = nil
+		}
+		return out
+	}
+	if len(labels) == 0 {
+		labels = []Named{{labelName, StringValue(a.metrics.fn.String())}}
+	}
+	one(labels, func(i int) float64 {
+		switch a.metrics.fn {
+		case Rate:
+			return g.counts[i] / iv.seconds()
+		case CountOverTime:
+			return g.counts[i]
+		case AvgOverTime:
+			return g.values[i] / g.counts[i] * a.metrics.unit
+		}
+		return g.values[i] * a.metrics.unit
+	})
+	return out
+}
+
+// octave is the power of two that a value is counted up to.
+func octave(v float64) int {
+	if v <= 1 {
+		return 0
+	}
+	fraction, exponent := math.Frexp(v)
+	if fraction == 0.5 {
+		return exponent - 1
+	}
+	return exponent
+}
+
+// apply keeps the samples that hold, and the series that have any.
+func (f *MetricsFilter) apply(in []Series) []Series {
+	limit := seconds(f.Value)
+	var out []Series
+	for _, s := range in {
+		s.Samples = slices.DeleteFunc(s.Samples, func(x Sample) bool {
+			l, r := FloatValue(x.Value), FloatValue(limit)
+			return !numberHolds(f.Op, &l, &r)
+		})
+		if len(s.Samples) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// apply keeps the greatest or smallest samples of every time. Of equal ones, those
+// of the series whose labels come first stay.
+func (t *TopK) apply(in []Series) []Series {
+	slices.SortStableFunc(in, func(a, b Series) int { return slices.CompareFunc(a.Labels, b.Labels, compareNamed) })
+	type place struct {
+		series int
+		value  float64
+	}
+	at := map[uint64][]place{}
+	for i, s := range in {
+		for _, x := range s.Samples {
+			at[x.Time] = append(at[x.Time], place{i, x.Value})
+		}
+	}
+	kept := make([]map[uint64]bool, len(in))
+	for time, places := range at {
+		slices.SortStableFunc(places, func(a, b place) int {
+			if t.Bottom {
+				return cmp.Compare(a.value, b.value)
+			}
+			return cmp.Compare(b.value, a.value)
+		})
+		for _, p := range places[:min(t.N, len(places))] {
+			if kept[p.series] == nil {
+				kept[p.series] = map[uint64]bool{}
+			}
+			kept[p.series][time] = true
+		}
+	}
+	var out []Series
+	for i, s := range in {
+		if kept[i] == nil {
+			continue
+		}
+		s.Samples = slices.DeleteFunc(s.Samples, func(x Sample) bool { return !kept[i][x.Time] })
+		out = append(out, s)
+	}
+	return out
+}
