@@ -82,7 +82,8 @@ func (j *jaeger) named(ctx context.Context, service string) ([]string, error) {
 }
 
 func (j *jaeger) Trace(ctx context.Context, id span.TraceID) (*span.Trace, error) {
-	spans, err := j.spans(ctx, "api/v3/traces/"+id.String(), nil)
+	// Raw is as the spans came, without what Jaeger's UI is told of them.
+	spans, err := j.spans(ctx, "api/v3/traces/"+id.String(), url.Values{"rawTraces": {"true"}})
 	if err != nil {
 		return nil, err
 	}
@@ -125,13 +126,10 @@ func (j *jaeger) spans(ctx context.Context, path string, query url.Values) ([]sp
 
 func (j *jaeger) Search(ctx context.Context, q Query) (Found, error) {
 	q = q.orDefault(defaultLookback)
-	f := q.Filter
 	if q.TraceQL != "" {
-		var err error
-		if f, err = filterOf(q.TraceQL); err != nil {
-			return Found{}, err
-		}
+		return j.byTraceQL(ctx, q)
 	}
+	f := q.Filter
 	services, err := j.named(ctx, f.Service)
 	if err != nil {
 		return Found{}, err
@@ -157,27 +155,9 @@ func (j *jaeger) Search(ctx context.Context, q Query) (Found, error) {
 
 // matches asks about one service.
 func (j *jaeger) matches(ctx context.Context, f Filter, q Query) ([]Match, error) {
-	query := url.Values{
-		"query.serviceName":  {f.Service},
-		"query.startTimeMin": {q.Start.UTC().Format(time.RFC3339Nano)},
-		"query.startTimeMax": {q.End.UTC().Format(time.RFC3339Nano)},
-		"query.searchDepth":  {strconv.Itoa(q.Limit + 1)}, // to know whether there is more
-	}
-	if f.Name != "" {
-		query.Set("query.operationName", f.Name)
-	}
-	if f.MinDuration > 0 {
-		query.Set("query.durationMin", f.MinDuration.String())
-	}
-	if f.MaxDuration > 0 {
-		query.Set("query.durationMax", f.MaxDuration.String())
-	}
-	if attributes := f.jaegerAttributes(); len(attributes) > 0 {
-		text, err := json.Marshal(attributes)
-		if err != nil {
-			return nil, err
-		}
-		query.Set("query.attributes", string(text))
+	query, err := f.jaegerQuery(q, q.Limit+1) // to know whether there is more
+	if err != nil {
+		return nil, err
 	}
 	if !j.whole.Load() {
 		list, ok, err := j.summaries(ctx, query)
@@ -195,6 +175,33 @@ func (j *jaeger) matches(ctx context.Context, f Filter, q Query) ([]Match, error
 		list = append(list, Match{Summary: Summarize(&t)})
 	}
 	return list, nil
+}
+
+func (f Filter) jaegerQuery(q Query, depth int) (url.Values, error) {
+	query := url.Values{
+		"query.serviceName":  {f.Service},
+		"query.startTimeMin": {q.Start.UTC().Format(time.RFC3339Nano)},
+		"query.startTimeMax": {q.End.UTC().Format(time.RFC3339Nano)},
+		"query.rawTraces":    {"true"},
+		"query.searchDepth":  {strconv.Itoa(depth)},
+	}
+	if f.Name != "" {
+		query.Set("query.operationName", f.Name)
+	}
+	if f.MinDuration > 0 {
+		query.Set("query.durationMin", f.MinDuration.String())
+	}
+	if f.MaxDuration > 0 {
+		query.Set("query.durationMax", f.MaxDuration.String())
+	}
+	if attributes := f.jaegerAttributes(); len(attributes) > 0 {
+		text, err := json.Marshal(attributes)
+		if err != nil {
+			return nil, err
+		}
+		query.Set("query.attributes", string(text))
+	}
+	return query, nil
 }
 
 func (f Filter) jaegerAttributes() map[string]string {
