@@ -31,14 +31,14 @@ type Config struct {
 	Now     func() time.Time // nil means time.Now
 }
 
-type server struct {
+type tools struct {
 	client client.Client
 	now    func() time.Time
 }
 
 // New returns the server with its tools.
 func New(c Config) *sdk.Server {
-	s := &server{client: c.Client, now: c.Now}
+	s := &tools{client: c.Client, now: c.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -42,7 +42,7 @@ type pointOutput struct {
 	Value *float64 `json:"value" jsonschema:"null where there is none"`
 }
 
-func (s *server) metrics(ctx context.Context, in metricsInput) (*sdk.CallToolResult, metricsOutput, error) {
+func (s *tools) metrics(ctx context.Context, in metricsInput) (*sdk.CallToolResult, metricsOutput, error) {
 	out := metricsOutput{Series: []seriesOutput{}}
 	q := client.MetricsQuery{TraceQL: strings.TrimSpace(in.Query), Instant: in.Instant}
 	if q.TraceQL == "" {

@@ -57,7 +57,7 @@ type matchOutput struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
-func (s *server) search(ctx context.Context, in searchInput) (*sdk.CallToolResult, searchOutput, error) {
+func (s *tools) search(ctx context.Context, in searchInput) (*sdk.CallToolResult, searchOutput, error) {
 	out := searchOutput{Traces: []traceOutput{}}
 	q, err := s.query(in)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *server) search(ctx context.Context, in searchInput) (*sdk.CallToolResul
 	return nil, out, nil
 }
 
-func (s *server) query(in searchInput) (client.Query, error) {
+func (s *tools) query(in searchInput) (client.Query, error) {
 	if in.Limit < 0 || in.Limit > maxTraces {
 		return client.Query{}, fmt.Errorf("limit %d: want 1 to %d", in.Limit, maxTraces)
 	}
@@ -130,7 +130,7 @@ func (s *server) query(in searchInput) (client.Query, error) {
 	return q, nil
 }
 
-func (s *server) bounds(from, to string) (start, end time.Time, err error) {
+func (s *tools) bounds(from, to string) (start, end time.Time, err error) {
 	now := s.now()
 	if start, err = client.ParseMoment(from, now); err != nil {
 		return start, end, fmt.Errorf("from %w", err)
@@ -154,7 +154,7 @@ type traceInput struct {
 	Brief    bool   `json:"brief,omitempty" jsonschema:"leave out attributes and events"`
 }
 
-func (s *server) trace(ctx context.Context, in traceInput) (*sdk.CallToolResult, any, error) {
+func (s *tools) trace(ctx context.Context, in traceInput) (*sdk.CallToolResult, any, error) {
 	id, err := span.ParseTraceID(strings.TrimSpace(in.TraceID))
 	if err != nil {
 		return nil, nil, err
@@ -198,20 +198,22 @@ type serviceOutput struct {
 	Errors *int   `json:"errors,omitempty"`
 }
 
-func (s *server) services(ctx context.Context, _ servicesInput) (*sdk.CallToolResult, servicesOutput, error) {
+func (s *tools) services(ctx context.Context, _ servicesInput) (*sdk.CallToolResult, servicesOutput, error) {
 	out := servicesOutput{Services: []serviceOutput{}}
 	list, err := s.client.Services(ctx)
 	if err != nil {
 		return nil, out, err
 	}
+	bytes := 0
 	for _, one := range list {
-		if out.Cut = len(out.Services) == maxServices || size(out) > maxAnswer; out.Cut {
+		if out.Cut = len(out.Services) == maxServices || bytes > maxAnswer; out.Cut {
 			break
 		}
 		o := serviceOutput{Name: clip(one.Name, maxText)}
 		if one.Counts != nil {
 			o.Spans, o.Errors = &one.Counts.Spans, &one.Counts.Errors
 		}
+		bytes += size(o)
 		out.Services = append(out.Services, o)
 	}
 	return nil, out, nil
@@ -233,7 +235,7 @@ type operationOutput struct {
 	Errors *int   `json:"errors,omitempty"`
 }
 
-func (s *server) operations(ctx context.Context, in operationsInput) (*sdk.CallToolResult, operationsOutput, error) {
+func (s *tools) operations(ctx context.Context, in operationsInput) (*sdk.CallToolResult, operationsOutput, error) {
 	out := operationsOutput{Operations: []operationOutput{}}
 	if in.Service == "" {
 		return nil, out, errors.New("service is empty: services lists the names")
@@ -242,8 +244,9 @@ func (s *server) operations(ctx context.Context, in operationsInput) (*sdk.CallT
 	if err != nil {
 		return nil, out, err
 	}
+	bytes := 0
 	for _, one := range list {
-		if out.Cut = len(out.Operations) == maxServices; out.Cut {
+		if out.Cut = len(out.Operations) == maxServices || bytes > maxAnswer; out.Cut {
 			break
 		}
 		o := operationOutput{Name: clip(one.Name, maxText)}
@@ -253,6 +256,7 @@ func (s *server) operations(ctx context.Context, in operationsInput) (*sdk.CallT
 		if one.Counts != nil {
 			o.Spans, o.Errors = &one.Counts.Spans, &one.Counts.Errors
 		}
+		bytes += size(o)
 		out.Operations = append(out.Operations, o)
 	}
 	return nil, out, nil

@@ -45,13 +45,13 @@ func WriteOutline(w io.Writer, t *span.Trace, m *span.Summary, o Outline) error 
 		if s.Status.Code == span.StatusError {
 			b.WriteString(", ERROR")
 			if text := failure(s); text != "" {
-				b.WriteString(": " + clipBytes(Text(text), max(o.Values, 200)))
+				b.WriteString(": " + Text(clipBytes(text, max(o.Values, 200))))
 			}
 		}
 		if o.Values > 0 {
 			writeAttributes(b, s.Attributes, o.Values)
 			for j := range s.Events {
-				fmt.Fprintf(b, " event %q", clipBytes(Text(s.Events[j].Name), o.Values))
+				fmt.Fprintf(b, " event %q", Text(clipBytes(s.Events[j].Name, o.Values)))
 				writeAttributes(b, s.Events[j].Attributes, o.Values)
 			}
 		}
@@ -79,7 +79,7 @@ func writeAttributes(b *bufio.Writer, list []span.Attribute, most int) {
 			b.WriteString("…")
 			break
 		}
-		b.WriteString(clipBytes(Text(a.Key), most) + "=" + clipBytes(Text(a.Value.Text()), most))
+		b.WriteString(Text(clipBytes(a.Key, most)) + "=" + Text(clipBytes(a.Value.Text(), most)))
 	}
 	b.WriteByte('}')
 }

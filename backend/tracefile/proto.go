@@ -37,13 +37,12 @@ func readProto(in *bufio.Reader, most int64, each func(*span.Batch) error) error
 		} else if err != nil {
 			return fmt.Errorf("reading the length of a message: %w", err)
 		}
-		n := int64(binary.BigEndian.Uint32(size[:]))
-		message := bufio.NewReader(io.LimitReader(in, n))
-		if err := readMessage(message, most, each); err != nil {
+		message := &io.LimitedReader{R: in, N: int64(binary.BigEndian.Uint32(size[:]))}
+		if err := readMessage(bufio.NewReader(message), most, each); err != nil {
 			return err
 		}
-		if message.Buffered() > 0 {
-			return errors.New("reading a message: it ends too soon")
+		if message.N > 0 {
+			return fmt.Errorf("reading a message: %d bytes are missing: %w", message.N, io.ErrUnexpectedEOF)
 		}
 	}
 }
