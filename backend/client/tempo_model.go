@@ -38,7 +38,8 @@ type tempoSpanSet struct {
 	}
 }
 
-// notYet is what Tempo says of the root of a trace whose root it has not got.
+// notYet is what Tempo says of the root of a trace whose root it has not got, and
+// of the service of a root that has none.
 const notYet = "<root span not yet received>"
 
 func (t *tempoTrace) match() (Match, error) {
@@ -48,11 +49,13 @@ func (t *tempoTrace) match() (Match, error) {
 	}
 	m := Match{Summary: span.Summary{
 		TraceID: id, RootService: t.RootServiceName, RootName: t.RootTraceName,
-		StartTime: uint64(max(0, t.StartTimeUnixNano)), HasRoot: t.RootServiceName != notYet && t.RootTraceName != notYet,
+		StartTime: uint64(max(0, t.StartTimeUnixNano)), HasRoot: t.RootServiceName != notYet || t.RootTraceName != notYet,
 	}}
 	m.EndTime = m.StartTime + uint64(max(0, t.DurationMs))*uint64(time.Millisecond)
-	if !m.HasRoot {
-		m.RootService, m.RootName = "", ""
+	for _, text := range []*string{&m.RootService, &m.RootName} {
+		if *text == notYet {
+			*text = ""
+		}
 	}
 	for name, c := range t.ServiceStats {
 		m.Services = append(m.Services, span.ServiceCount{Name: name, SpanCount: c.SpanCount, ErrorCount: c.ErrorCount})

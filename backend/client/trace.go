@@ -86,9 +86,12 @@ func byOperation(a, b Operation) int {
 	return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
 }
 
-// newestFirst sorts and cuts what was found to the limit.
+// newestFirst sorts what was found, by id what begins at the same time, and cuts it
+// to the limit.
 func (f *Found) newestFirst(limit int) {
-	slices.SortStableFunc(f.Traces, func(a, b Match) int { return cmp.Compare(b.StartTime, a.StartTime) })
+	slices.SortFunc(f.Traces, func(a, b Match) int {
+		return cmp.Or(cmp.Compare(b.StartTime, a.StartTime), bytes.Compare(a.TraceID[:], b.TraceID[:]))
+	})
 	if len(f.Traces) > limit {
 		f.Traces, f.Truncated = f.Traces[:limit], true
 	}

@@ -53,15 +53,12 @@ func (s Style) Chart(w io.Writer, lines []Line, zone *time.Location) error {
 	data := make([][]float64, len(lines))
 	low, high := math.Inf(1), math.Inf(-1)
 	for i, l := range lines {
-		data[i] = slices.Repeat([]float64{math.NaN()}, max(2, len(times)))
+		data[i] = slices.Repeat([]float64{math.NaN()}, len(times))
 		for _, p := range l.Points {
 			data[i][at[p.Time.UnixNano()]] = p.Value
 			if !math.IsNaN(p.Value) {
 				low, high = min(low, p.Value), max(high, p.Value)
 			}
-		}
-		if len(times) == 1 {
-			data[i][1] = data[i][0]
 		}
 	}
 	if math.IsInf(low, 1) {
@@ -81,8 +78,11 @@ func (s Style) Chart(w io.Writer, lines []Line, zone *time.Location) error {
 	first, last := float64(times[0]), float64(times[len(times)-1])
 	plot := max(20, columns-label-8)
 	options := []asciigraph.Option{
-		asciigraph.Height(10), asciigraph.Width(plot), asciigraph.LowerBound(low),
+		asciigraph.Height(10), asciigraph.LowerBound(low), asciigraph.UpperBound(high),
 		asciigraph.YAxisValueFormatter(func(v float64) string { return fill(tick(v), label, true) }),
+	}
+	for i := range data {
+		data[i] = resample(data[i], plot)
 	}
 	if last > first {
 		options = append(options, asciigraph.XAxisRange(first, last), asciigraph.XAxisTickCount(max(2, min(6, plot/16))),
@@ -97,6 +97,22 @@ func (s Style) Chart(w io.Writer, lines []Line, zone *time.Location) error {
 	return s.legend(w, lines, all)
 }
 
+// resample gives each column of a chart its value: of the points that fall into one
+// the furthest from 0, so that no peak is lost, and else the one before it.
+func resample(points []float64, columns int) []float64 {
+	out := make([]float64, columns)
+	for c := range out {
+		from, to := c*len(points)/columns, max(c*len(points)/columns+1, (c+1)*len(points)/columns)
+		out[c] = points[from]
+		for _, v := range points[from:to] {
+			if math.IsNaN(out[c]) || math.Abs(v) > math.Abs(out[c]) {
+				out[c] = v
+			}
+		}
+	}
+	return out
+}
+
 // lineColors are the numbers of palette.
 var lineColors = []asciigraph.AnsiColor{33, 172, 133, 37, 245, 107, 29, 62}
 
@@ -104,10 +120,13 @@ func (s Style) legend(w io.Writer, lines []Line, all int) error {
 	var b strings.Builder
 	b.WriteByte('\n')
 	for i, l := range lines {
-		last := math.NaN()
+		last, most := math.NaN(), math.NaN()
 		for _, p := range l.Points {
 			if !math.IsNaN(p.Value) {
 				last = p.Value
+				if math.IsNaN(most) || p.Value > most {
+					most = p.Value
+				}
 			}
 		}
 		name := l.Name
@@ -116,10 +135,10 @@ func (s Style) legend(w io.Writer, lines []Line, all int) error {
 		}
 		text := Text(name)
 		if s.Width > 0 {
-			text = cut(text, max(10, s.Width-30))
+			text = cut(text, max(10, s.Width-40))
 		}
 		fmt.Fprintf(&b, "%s %s  %s\n", s.paint(palette[i%len(palette)], "━━"), text,
-			s.Dim(fmt.Sprintf("last %s, mean %s", Number(last), Number(mean(l)))))
+			s.Dim(fmt.Sprintf("last %s, mean %s, max %s", Number(last), Number(mean(l)), Number(most))))
 	}
 	if all > len(lines) {
 		fmt.Fprintf(&b, "%s\n", s.Dim(fmt.Sprintf("the %d largest of %d series", len(lines), all)))

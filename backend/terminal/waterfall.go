@@ -74,7 +74,11 @@ func (s Style) Waterfall(w io.Writer, t *span.Trace, summary *span.Summary, o Wa
 
 // head says of the trace what a list says, and which service has which colour.
 func (f *waterfall) head(m *span.Summary) {
-	fmt.Fprintf(f.out, "%s  %s\n", f.style.Bold(serviceOf(m.RootService)+": "+nameOf(m.RootName)), f.style.Dim(m.TraceID.String()))
+	title, id, between := serviceOf(m.RootService)+": "+nameOf(m.RootName), m.TraceID.String(), "  "
+	if width(title)+2+len(id) > f.style.Width {
+		between = "\n"
+	}
+	fmt.Fprintln(f.out, f.style.Bold(cut(title, f.style.Width))+between+f.style.Dim(id))
 	facts := []string{Time(m.StartTime, f.Zone), Duration(durationOf(m.StartTime, m.EndTime)), Count(m.SpanCount, "span")}
 	if m.ErrorCount > 0 {
 		facts = append(facts, f.style.Red(Count(m.ErrorCount, "error")))

@@ -80,6 +80,7 @@ func isUsage(err error) bool {
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return true
 	}
-	// Cobra has no type for these two.
-	return strings.HasPrefix(err.Error(), "unknown command ") || strings.Contains(err.Error(), " arg(s), ")
+	// Cobra has no types for these.
+	text := err.Error()
+	return strings.HasPrefix(text, "unknown command ") || strings.Contains(text, " arg(s), ") || strings.HasPrefix(text, "if any flags in the group ")
 }

@@ -55,11 +55,14 @@ no such metrics.` + readingHelp + environmentHelp,
 			if err != nil {
 				return err
 			}
+			out := cmd.OutOrStdout()
+			if q.Step == 0 && !csv && !json {
+				q.Step = chartStep(q.Start, q.End, style.Width)
+			}
 			list, err := ask(cmd, &c, func(ctx context.Context, cl client.Client) ([]client.Series, error) { return cl.Metrics(ctx, q) })
 			if err != nil {
 				return err
 			}
-			out := cmd.OutOrStdout()
 			switch {
 			case csv:
 				err = writeSeriesCSV(out, list)
@@ -81,7 +84,7 @@ no such metrics.` + readingHelp + environmentHelp,
 	f := cmd.Flags()
 	f.BoolVar(&fail.ifFound, "fail-if-found", false, "exit with status 1 when there is a series")
 	f.BoolVar(&fail.ifEmpty, "fail-if-empty", false, "exit with status 1 when there is none")
-	f.DurationVar(&q.Step, "step", 0, "time between two points (default: the server's choice)")
+	f.DurationVar(&q.Step, "step", 0, "time between two points (default: as many as the chart is wide, or the server's choice)")
 	f.BoolVar(&q.Instant, "instant", false, "one value over the whole range instead of points in time")
 	f.BoolVar(&csv, "csv", false, "write CSV: time, a column for each label, value")
 	f.BoolVar(&json, "json", false, "write one JSON object")
@@ -91,6 +94,31 @@ no such metrics.` + readingHelp + environmentHelp,
 	return cmd
 }
 
+// chartStep is a round time of which there are no more in the range than a chart has
+// columns.
+func chartStep(start, end time.Time, columns int) time.Duration {
+	took := time.Hour
+	switch {
+	case !start.IsZero() && end.IsZero():
+		took = time.Since(start)
+	case !start.IsZero():
+		took = end.Sub(start)
+	}
+	if columns <= 0 {
+		columns = 100
+	}
+	least := took / time.Duration(max(20, columns-20))
+	for _, step := range []time.Duration{
+		time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute,
+		2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour,
+	} {
+		if step >= least {
+			return step
+		}
+	}
+	return least.Truncate(time.Hour) + time.Hour
+}
+
 // seriesName is the labels of a series as TraceQL's readers know them.
 func seriesName(s *client.Series) string {
 	var parts []string
@@ -98,7 +126,11 @@ func seriesName(s *client.Series) string {
 		if l.Key == "__name__" {
 			continue
 		}
-		parts = append(parts, l.Key+"="+l.Value.Text())
+		value := l.Value.Text()
+		if value == "" {
+			value = `""`
+		}
+		parts = append(parts, l.Key+"="+value)
 	}
 	return strings.Join(parts, " ")
 }

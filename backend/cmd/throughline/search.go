@@ -163,7 +163,7 @@ func writeFound(w io.Writer, style terminal.Style, found client.Found, spans int
 				{},
 				{},
 				{},
-				{Text: "· " + s.Name + attributesText(s.Attributes)},
+				{Text: "· " + strings.TrimSpace(s.Name+attributesText(s.Attributes))},
 				{Text: s.SpanID.String(), Paint: style.Dim},
 			})
 		}
