@@ -25,7 +25,7 @@ class Server:
         self.began = time.time()
         self.process = subprocess.Popen(
             ["taskset", "-c", "0", binary, "serve", "--data", data, "--listen", "127.0.0.1:0",
-             "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", *extra],
+             "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--jaeger-grpc", "", *extra],
             stderr=subprocess.PIPE, text=True)
         self.peak, self.log = 0.0, []
         for line in self.process.stderr:

@@ -22,6 +22,10 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"github.com/throughline/throughline/backend/access"
+	"github.com/throughline/throughline/backend/api/jaeger"
+	"github.com/throughline/throughline/backend/api/reply"
+	"github.com/throughline/throughline/backend/api/tempo"
+	"github.com/throughline/throughline/backend/query"
 	"github.com/throughline/throughline/backend/store"
 )
 
@@ -81,11 +85,12 @@ const (
 	exportPath = "/api/native/v1/export"
 )
 
-// maxForm bounds the only bodies that are read here, those of the login.
+// maxForm bounds the body of a login.
 const maxForm = 16 << 10
 
 type server struct {
 	Config
+	query   *query.Engine
 	streams atomic.Int64
 }
 
@@ -97,20 +102,25 @@ func New(config Config) http.Handler {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	s := &server{Config: config}
+	s := &server{Config: config, query: query.New(config.Store, query.Options{Timeout: reply.QueryTime})}
 	mux := http.NewServeMux()
-	get := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
-		mux.Handle(pattern, s.handle(h))
-	}
+	get := func(pattern string, h reply.Func) { mux.Handle(pattern, s.handle(reply.Get, h)) }
 	get("/api/native/v1/status", s.status)
 	get("/api/native/v1/services", s.services)
 	get("/api/native/v1/operations", s.operations)
+	get("/api/native/v1/operations/statistics", s.operationStatistics)
+	get("/api/native/v1/edges", s.edges)
 	get("/api/native/v1/traces", s.traces)
 	get("/api/native/v1/traces/{traceId}", s.trace)
-	get(streamPath, s.stream)
+	mux.Handle(streamPath, s.handle(reply.Stream, s.stream))
+	get("/api/native/v1/search", s.searchTraceQL)
+	get("/api/native/v1/metrics", s.seriesTraceQL)
+	get("/api/native/v1/metrics/instant", s.instantTraceQL)
 	get(exportPath, s.export)
 	get("/api/native/", s.unknown)
-	s.jaegerRoutes(mux)
+	t := &tempo.Handler{Store: config.Store, Query: s.query, Version: config.Version, Log: config.Log, Now: config.Now, Ready: config.Ready}
+	t.Routes(mux)
+	(&jaeger.Handler{Store: config.Store, Log: config.Log, Now: config.Now}).Routes(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	if config.Metrics != nil {
@@ -129,7 +139,24 @@ func New(config Config) http.Handler {
 	if err != nil {
 		panic(err) // the options are constants
 	}
-	return s.guard(compress(mux))
+	// gRPC frames and compresses by itself.
+	all := http.NewServeMux()
+	all.Handle(tempo.GRPCPath, t.GRPC())
+	all.Handle("/", compress(mux))
+	return s.guard(all)
+}
+
+// handle writes the errors of h as the native API has them.
+func (s *server) handle(check func(http.ResponseWriter, *http.Request, reply.Func) error, h reply.Func) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := check(w, r, h); err != nil {
+			writeError(w, reply.From(r.Context(), s.Log, err))
+		}
+	})
+}
+
+func writeError(w http.ResponseWriter, e *reply.Error) {
+	reply.Fault(w, e, map[string]any{"error": map[string]string{"code": e.Code, "message": e.Message}})
 }
 
 func (s *server) ready(w http.ResponseWriter, _ *http.Request) {
@@ -158,7 +185,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 				panic(p)
 			}
 			s.Log.Error("panic while answering", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
-			writeError(w, errInternal)
+			writeError(w, reply.Internal)
 		}()
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -166,9 +193,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		if s.AllowHost != nil && !s.AllowHost(r.Host) {
-			writeError(w, &apiError{
-				"forbidden_host", http.StatusForbidden,
-				fmt.Sprintf("host %.100q is not allowed: this server was bound to loopback; --allowed-hosts adds names", r.Host),
+			writeError(w, &reply.Error{
+				Code: "forbidden_host", Status: http.StatusForbidden,
+				Message: fmt.Sprintf("host %.100q is not allowed: this server was bound to loopback; --allowed-hosts adds names", r.Host),
 			})
 			return
 		}
@@ -176,7 +203,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 			s.deny(w, r)
 			return
 		}
-		if r.Method == http.MethodPost {
+		if r.URL.Path == loginPath || r.URL.Path == logoutPath {
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		}
 		began := time.Now()

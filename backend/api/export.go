@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/throughline/throughline/backend/api/reply"
 	"github.com/throughline/throughline/backend/export"
 	"github.com/throughline/throughline/backend/span"
 )
@@ -25,14 +26,14 @@ func (s *server) export(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if f.End != 0 && f.Start > f.End {
-		return invalid("start is after end")
+		return reply.Invalid("start is after end")
 	}
 	if q.Has("service") {
 		f.Service = new(q.Get("service"))
 	}
 	if q.Has("traceId") {
 		if f.TraceID, err = span.ParseTraceID(q.Get("traceId")); err != nil {
-			return invalid("%v", err)
+			return reply.Invalid("%v", err)
 		}
 	}
 	w.Header().Set("Content-Type", "application/jsonl")

@@ -7,9 +7,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // jaegerClient reads Jaeger's API as its documentation has it. It takes no field
@@ -274,7 +277,20 @@ func TestJaegerErrors(t *testing.T) {
 		"/api/operations":                                     {400, "parameter 'service' is required"},
 		"/api/dependencies?endTs=now":                         {400, "'endTs'"},
 		"/api/dependencies?lookback=1d":                       {400, "'lookback'"},
-		"/api/metrics/latencies?service=a&quantile=0.5":       {501, "disabled"},
+		"/api/metrics/latencies?service=a":                    {400, "'quantile'"},
+		"/api/metrics/latencies?service=a&quantile=NaN":       {400, "'quantile'"},
+		"/api/metrics/calls":                                  {400, "at least one service"},
+		"/api/metrics/calls?service=a&step=0":                 {400, "'step'"},
+		"/api/metrics/calls?service=a&step=1":                 {400, "at most 11000 points"},
+		"/api/metrics/calls?service=a&ratePer=9999999999":     {400, "ratePer"},
+		"/api/metrics/errors?service=a&spanKind=cat":          {400, "unsupported span kind"},
+		"/api/metrics/calls?service=a&groupByOperation=2":     {400, "'groupByOperation'"},
+		"/api/metrics/nothing":                                {404, "no such path"},
+		"/api/traces?service=a&limit=100001":                  {400, "'limit'"},
+		"/api/quality-metrics":                                {501, "not supported"},
+		"/api/deep-dependencies":                              {501, "not supported"},
+		"/api/archive/abc":                                    {405, "want POST"},
+		"/api/transform":                                      {405, "want POST"},
 		"/api/nothing":                                        {404, "no such path"},
 	} {
 		path, query, _ := strings.Cut(path, "?")
@@ -286,5 +302,71 @@ func TestJaegerErrors(t *testing.T) {
 		if err != nil || status != want.status || len(faults) != 1 || !strings.Contains(faults[0].Msg, want.msg) {
 			t.Errorf("%s?%s: %d, %v, %v; want %d, %q", path, query, status, faults, err, want.status, want.msg)
 		}
+	}
+}
+
+func TestJaegerMetrics(t *testing.T) {
+	f := serve(t, goldenTraces(t)...)
+	golden(t, "jaeger/metrics.txt", f.exchange(t,
+		"/api/metrics/calls?service=articles-service&lookback=120000&step=60000&ratePer=60000",
+		"/api/metrics/calls?service=articles-service&service=suggestions-service&groupByOperation=true&lookback=0&step=60000&spanKind=server&spanKind=client",
+		"/api/metrics/latencies?service=articles-service&quantile=0.95&lookback=60000&step=60000",
+		"/api/metrics/errors?service=articles-service&service=fulfilment&lookback=0&step=60000&spanKind=server&spanKind=consumer",
+		"/api/metrics/errors?service=nobody&lookback=0&step=60000",
+		"/api/metrics/calls?service=missing-service-name&lookback=0&spanKind=internal&prettyPrint=true",
+	))
+}
+
+// The answer to a body of OTLP JSON is that to the trace when it is stored.
+func TestJaegerTransform(t *testing.T) {
+	for _, file := range goldenTraces(t) {
+		name := filepath.Base(file)
+		if name == "duplicate-spans.json" {
+			continue // which of them is kept is the store's affair
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := serve(t, file)
+		resp, err := http.Post(f.web.URL+"/api/transform", "application/json", strings.NewReader(string(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer struct{ Data []json.RawMessage }
+		if err := json.Unmarshal([]byte(readAll(t, resp)), &answer); err != nil || len(answer.Data) != f.db.Stats().Traces {
+			t.Fatalf("%s: %v, %d traces of %d", name, err, len(answer.Data), f.db.Stats().Traces)
+		}
+		for _, got := range answer.Data {
+			var id struct{ TraceID string }
+			if err := json.Unmarshal(got, &id); err != nil {
+				t.Fatal(err)
+			}
+			_, body := f.get(t, "/api/traces/"+id.TraceID)
+			var stored struct{ Data []json.RawMessage }
+			if err := json.Unmarshal([]byte(body), &stored); err != nil || len(stored.Data) != 1 {
+				t.Fatal(err, body)
+			}
+			if d := cmp.Diff(string(stored.Data[0]), string(got)); d != "" {
+				t.Errorf("%s (-stored +transformed):\n%s", name, d)
+			}
+		}
+	}
+	f := serve(t)
+	for body, want := range map[string]int{"": 400, "{}": 200, "[": 400, `{"resourceSpans": 5}`: 400, strings.Repeat(" ", 64<<20+1): 413} {
+		resp, err := http.Post(f.web.URL+"/api/transform", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := readAll(t, resp); resp.StatusCode != want {
+			t.Errorf("%.20q: %d, want %d: %s", body, resp.StatusCode, want, text)
+		}
+	}
+	resp, err := http.Post(f.web.URL+"/api/archive/abc", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := readAll(t, resp); resp.StatusCode != 501 || !strings.Contains(text, `"errors":[{"code":501`) {
+		t.Errorf("archive: %d: %s", resp.StatusCode, text)
 	}
 }

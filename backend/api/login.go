@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/throughline/throughline/backend/api/reply"
 )
 
 const (
@@ -43,9 +45,9 @@ func (s *server) deny(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="throughline"`)
-	writeError(w, &apiError{
-		"unauthenticated", http.StatusUnauthorized,
-		"a token is needed to read here: header Authorization, value Bearer and the token of --api-token; a browser logs in at " + loginPath,
+	writeError(w, &reply.Error{
+		Code: "unauthenticated", Status: http.StatusUnauthorized,
+		Message: "a token is needed to read here: header Authorization, value Bearer and the token of --api-token; a browser logs in at " + loginPath,
 	})
 }
 

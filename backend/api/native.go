@@ -3,9 +3,11 @@ package api
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/throughline/throughline/backend/api/reply"
 	"github.com/throughline/throughline/backend/span"
 )
 
@@ -54,7 +56,7 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) error {
 	if err := only(r.URL.Query()); err != nil {
 		return err
 	}
-	return writeJSON(w, s.statusNow())
+	return reply.JSON(w, s.statusNow())
 }
 
 func (s *server) statusNow() statusJSON {
@@ -102,7 +104,7 @@ func (s *server) services(w http.ResponseWriter, r *http.Request) error {
 	for _, svc := range s.Store.Services() {
 		list = append(list, serviceJSON{svc.Name, svc.SpanCount, svc.ErrorCount, unixNano(svc.LastReceived)})
 	}
-	return writeJSON(w, map[string]any{"services": list})
+	return writeTagged(w, r, map[string]any{"services": list})
 }
 
 type operationJSON struct {
@@ -126,7 +128,7 @@ func (s *server) operations(w http.ResponseWriter, r *http.Request) error {
 	for _, op := range s.Store.Operations(service) {
 		list = append(list, operationJSON{op.Service, op.Name, op.Kind.String(), op.SpanCount, op.ErrorCount})
 	}
-	return writeJSON(w, map[string]any{"operations": list})
+	return writeTagged(w, r, map[string]any{"operations": list})
 }
 
 type summaryJSON struct {
@@ -168,7 +170,7 @@ func summaryOf(s *span.Summary) summaryJSON {
 
 func (s *server) traces(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	f, err := filterOf(q, "start", "end", "limit")
+	f, err := filterOf(q, "start", "end", "limit", "cursor")
 	if err != nil {
 		return err
 	}
@@ -179,24 +181,42 @@ func (s *server) traces(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if f.End != 0 && f.Start > f.End {
-		return invalid("start is after end")
+		return reply.Invalid("start is after end")
 	}
-	if f.Limit, err = limitOf(q.Get("limit")); err != nil {
-		return err
-	}
-	found, err := s.search(r, f)
+	limit, err := limitOf(q.Get("limit"))
 	if err != nil {
 		return err
 	}
-	list := make([]summaryJSON, len(found.Traces))
-	for i := range found.Traces {
-		list[i] = summaryOf(&found.Traces[i])
+	f.Limit = limit
+	var from cursor
+	if v := q.Get("cursor"); v != "" {
+		if from, err = parseCursor(v); err != nil {
+			return err
+		}
+		from.narrow(f)
 	}
-	return writeJSON(w, map[string]any{"traces": list, "truncated": found.Truncated})
+	found, err := s.Store.Search(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	if from.ties > 0 {
+		from.rest(&found, limit)
+	}
+	answer := tracesJSON{Traces: make([]summaryJSON, len(found.Traces)), Truncated: found.Truncated}
+	for i := range found.Traces {
+		answer.Traces[i] = summaryOf(&found.Traces[i])
+	}
+	if found.Truncated {
+		answer.NextCursor = from.next(found.Traces, limit).String()
+	}
+	return writeTagged(w, r, answer)
 }
 
-// queryTime bounds one search.
-const queryTime = 30 * time.Second
+type tracesJSON struct {
+	Traces     []summaryJSON `json:"traces"`
+	Truncated  bool          `json:"truncated"`
+	NextCursor string        `json:"nextCursor,omitempty"`
+}
 
 func (s *server) trace(w http.ResponseWriter, r *http.Request) error {
 	if err := only(r.URL.Query()); err != nil {
@@ -204,11 +224,15 @@ func (s *server) trace(w http.ResponseWriter, r *http.Request) error {
 	}
 	id, err := span.ParseTraceID(r.PathValue("traceId"))
 	if err != nil {
-		return invalid("%v", err)
+		return reply.Invalid("%v", err)
 	}
 	trace, summary, err := s.Store.Trace(r.Context(), id)
 	if err != nil {
 		return err
+	}
+	// What is held of a trace changes only when more of it is received.
+	if has(w, r, strconv.FormatInt(summary.LastReceived.UnixNano(), 36)+"-"+strconv.Itoa(summary.SpanCount)) {
+		return nil
 	}
 	w.Header().Set("Content-Type", "application/json")
 	head, err := appendJSON([]byte(`{"trace":`), summaryOf(&summary))
@@ -218,7 +242,7 @@ func (s *server) trace(w http.ResponseWriter, r *http.Request) error {
 	if _, err := w.Write(append(head, `,"resourceSpans":`...)); err != nil {
 		return nil // the client left
 	}
-	if err := span.WriteResourceSpans(w, trace.Spans); err != nil {
+	if err := span.WriteResourceSpans(w, slices.Values([][]span.Span{trace.Spans})); err != nil {
 		return nil
 	}
 	io.WriteString(w, "}\n")
@@ -226,7 +250,7 @@ func (s *server) trace(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) unknown(_ http.ResponseWriter, r *http.Request) error {
-	return notFound("%.100s: no such path", r.URL.Path)
+	return reply.NotFound("%.100s: no such path", r.URL.Path)
 }
 
 // unixNano is a time in decimal, empty for none.

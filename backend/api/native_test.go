@@ -187,7 +187,7 @@ func TestHeaders(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"Content-Encoding": "gzip", "Content-Type": "application/json", "X-Content-Type-Options": "nosniff",
-		"X-Frame-Options": "DENY", "Cache-Control": "no-store", "Access-Control-Allow-Origin": "",
+		"X-Frame-Options": "DENY", "Cache-Control": "private, no-cache", "Access-Control-Allow-Origin": "",
 	} {
 		if got := resp.Header.Get(name); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)

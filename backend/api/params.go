@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/throughline/throughline/backend/api/reply"
 	"github.com/throughline/throughline/backend/span"
 	"github.com/throughline/throughline/backend/store"
 )
@@ -22,7 +23,7 @@ func filterOf(q url.Values, known ...string) (*store.Filter, error) {
 	f := &store.Filter{}
 	for name, values := range q {
 		if len(values) > 1 && name != "attr" {
-			return nil, invalid("%s is given %d times", name, len(values))
+			return nil, reply.Invalid("%s is given %d times", name, len(values))
 		}
 		v := values[0]
 		var err error
@@ -34,13 +35,13 @@ func filterOf(q url.Values, known ...string) (*store.Filter, error) {
 		case "kind":
 			k, ok := span.ParseKind(v)
 			if !ok {
-				return nil, invalid("kind %q: want unspecified, internal, server, client, producer or consumer", v)
+				return nil, reply.Invalid("kind %q: want unspecified, internal, server, client, producer or consumer", v)
 			}
 			f.Kind = &k
 		case "status":
 			c, ok := span.ParseStatus(v)
 			if !ok {
-				return nil, invalid("status %q: want unset, ok or error", v)
+				return nil, reply.Invalid("status %q: want unset, ok or error", v)
 			}
 			f.Status = &c
 		case "minDuration":
@@ -53,7 +54,7 @@ func filterOf(q url.Values, known ...string) (*store.Filter, error) {
 			for _, pair := range values {
 				key, value, ok := strings.Cut(pair, "=")
 				if !ok || key == "" {
-					return nil, invalid("attr %q: want key=value", pair)
+					return nil, reply.Invalid("attr %q: want key=value", pair)
 				}
 				f.Attributes = append(f.Attributes, store.AttributeFilter{Key: key, Value: value})
 			}
@@ -67,7 +68,7 @@ func filterOf(q url.Values, known ...string) (*store.Filter, error) {
 		}
 	}
 	if f.MaxDuration != 0 && f.MinDuration > f.MaxDuration {
-		return nil, invalid("minDuration %s is more than maxDuration %s", f.MinDuration, f.MaxDuration)
+		return nil, reply.Invalid("minDuration %s is more than maxDuration %s", f.MinDuration, f.MaxDuration)
 	}
 	return f, nil
 }
@@ -76,7 +77,7 @@ func filterOf(q url.Values, known ...string) (*store.Filter, error) {
 func only(q url.Values, known ...string) error {
 	for name, values := range q {
 		if len(values) > 1 {
-			return invalid("%s is given %d times", name, len(values))
+			return reply.Invalid("%s is given %d times", name, len(values))
 		}
 		if err := knownParameter(name, known); err != nil {
 			return err
@@ -91,13 +92,13 @@ func knownParameter(name string, known []string) error {
 			return nil
 		}
 	}
-	return invalid("parameter %q is unknown", name)
+	return reply.Invalid("parameter %q is unknown", name)
 }
 
 func duration(name, v string) (time.Duration, error) {
 	d, err := time.ParseDuration(v)
 	if err != nil || d < 0 {
-		return 0, invalid("%s %q: want a duration such as 250ms or 1.5s", name, v)
+		return 0, reply.Invalid("%s %q: want a duration such as 250ms or 1.5s", name, v)
 	}
 	return d, nil
 }
@@ -112,7 +113,7 @@ func moment(name, v string) (uint64, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, v)
 	if err != nil || t.Unix() < 0 {
-		return 0, invalid("%s %q: want unix nanoseconds or a time such as 2026-01-02T15:04:05Z", name, v)
+		return 0, reply.Invalid("%s %q: want unix nanoseconds or a time such as 2026-01-02T15:04:05Z", name, v)
 	}
 	return uint64(t.UnixNano()), nil
 }
@@ -123,7 +124,7 @@ func limitOf(v string) (int, error) {
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 || n > maxLimit {
-		return 0, invalid("limit %q: want a number from 1 to %d", v, maxLimit)
+		return 0, reply.Invalid("limit %q: want a number from 1 to %d", v, maxLimit)
 	}
 	return n, nil
 }

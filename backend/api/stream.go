@@ -2,13 +2,12 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
 
-	"github.com/throughline/throughline/backend/store"
+	"github.com/throughline/throughline/backend/api/reply"
 )
 
 // maxStreams bounds the streams, each of which costs a little with every trace.
@@ -22,12 +21,6 @@ const (
 	streamTimeout = 10 * time.Second // for one write; a slower client is let go
 )
 
-func (s *server) search(r *http.Request, f *store.Filter) (store.Found, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), queryTime)
-	defer cancel()
-	return s.Store.Search(ctx, f)
-}
-
 // stream sends server-sent events until the client leaves, the server stops, or
 // the client does not take an event in time.
 func (s *server) stream(w http.ResponseWriter, r *http.Request) error {
@@ -37,7 +30,10 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) error {
 	}
 	if s.streams.Add(1) > maxStreams {
 		s.streams.Add(-1)
-		return &apiError{"unavailable", http.StatusServiceUnavailable, fmt.Sprintf("%d streams are open, which is the most", maxStreams)}
+		return &reply.Error{
+			Code: "unavailable", Status: http.StatusServiceUnavailable,
+			Message: fmt.Sprintf("%d streams are open, which is the most", maxStreams),
+		}
 	}
 	defer s.streams.Add(-1)
 	sub := s.Store.Subscribe()

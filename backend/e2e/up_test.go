@@ -21,7 +21,7 @@ import (
 	"github.com/throughline/throughline/backend/system"
 )
 
-// freeOffset returns an offset at which all five ports are free.
+// freeOffset returns an offset at which all ports are free.
 func freeOffset(t *testing.T) int {
 	t.Helper()
 	for range 100 {
@@ -35,7 +35,7 @@ func freeOffset(t *testing.T) int {
 }
 
 func numbers(p system.Ports) []int {
-	return []int{p.UI, p.OTLPGRPC, p.OTLPHTTP, p.Articles, p.Suggestions}
+	return []int{p.UI, p.OTLPGRPC, p.OTLPHTTP, p.JaegerGRPC, p.Articles, p.Suggestions}
 }
 
 // allFree returns "" when nothing listens on any of the ports.

@@ -103,6 +103,6 @@ func (w *world) startBackend(t testing.TB, dir string) {
 	otlpHTTP := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	w.ui, w.otlpHTTP = "http://"+listen, "http://"+otlpHTTP
 	w.backend = launch(t, "throughline", dir, nil,
-		throughline, "serve", "--data", ":memory:", "--listen", listen, "--otlp-grpc", w.otlpGRPC, "--otlp-http", otlpHTTP)
+		throughline, "serve", "--data", ":memory:", "--listen", listen, "--otlp-grpc", w.otlpGRPC, "--otlp-http", otlpHTTP, "--jaeger-grpc", "")
 	w.backend.awaitReady(t, w.ui+"/readyz")
 }

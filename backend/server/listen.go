@@ -8,7 +8,7 @@ import (
 )
 
 type listeners struct {
-	web, grpc, http net.Listener
+	web, grpc, http, jaeger net.Listener
 }
 
 // listen opens all addresses or none.
@@ -22,6 +22,7 @@ func listen(config Config) (*listeners, error) {
 		{&l.web, config.Listen, "--listen", true},
 		{&l.grpc, config.OTLPGRPC, "--otlp-grpc", false},
 		{&l.http, config.OTLPHTTP, "--otlp-http", false},
+		{&l.jaeger, config.JaegerGRPC, "--jaeger-grpc", false},
 	} {
 		if a.address == "" && !a.required {
 			continue
@@ -52,7 +53,7 @@ func listenError(address, flag string, err error) error {
 }
 
 func (l *listeners) close() {
-	for _, one := range []net.Listener{l.web, l.grpc, l.http} {
+	for _, one := range []net.Listener{l.web, l.grpc, l.http, l.jaeger} {
 		if one != nil {
 			one.Close()
 		}
@@ -60,7 +61,9 @@ func (l *listeners) close() {
 }
 
 func (l *listeners) addresses() Addresses {
-	return Addresses{Listen: addressOf(l.web), OTLPGRPC: addressOf(l.grpc), OTLPHTTP: addressOf(l.http)}
+	return Addresses{
+		Listen: addressOf(l.web), OTLPGRPC: addressOf(l.grpc), OTLPHTTP: addressOf(l.http), JaegerGRPC: addressOf(l.jaeger),
+	}
 }
 
 func addressOf(l net.Listener) string {

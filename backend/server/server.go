@@ -20,9 +20,11 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 
 	"github.com/throughline/throughline/backend/access"
 	"github.com/throughline/throughline/backend/api"
+	"github.com/throughline/throughline/backend/api/jaeger"
 	"github.com/throughline/throughline/backend/ingest"
 	"github.com/throughline/throughline/backend/store"
 )
@@ -30,9 +32,10 @@ import (
 // Config is the settings of a server. Addresses are host:port; the port 0 takes a
 // free one.
 type Config struct {
-	Listen   string // UI and APIs
-	OTLPGRPC string // OTLP over gRPC; empty turns it off
-	OTLPHTTP string // OTLP over HTTP; empty turns it off
+	Listen     string // UI and APIs
+	OTLPGRPC   string // OTLP over gRPC; empty turns it off
+	OTLPHTTP   string // OTLP over HTTP; empty turns it off
+	JaegerGRPC string // Jaeger's query service; empty turns it off
 
 	Data   string // directory of the store; empty or MemoryData keeps all in memory
 	Store  store.Options
@@ -73,8 +76,8 @@ type Token struct{ Value, File string }
 // Addresses are those that a server listens on, with their actual ports; one
 // that is turned off is empty.
 type Addresses struct {
-	Listen, OTLPGRPC, OTLPHTTP string
-	TLS                        bool
+	Listen, OTLPGRPC, OTLPHTTP, JaegerGRPC string
+	TLS                                    bool
 }
 
 // URL is where a browser on this machine finds the UI.
@@ -154,7 +157,13 @@ func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) 
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return requests },
+		Protocols:         new(http.Protocols),
 	}
+	// Grafana's Tempo data source streams over gRPC on the port of the API.
+	web.Protocols.SetHTTP1(true)
+	web.Protocols.SetHTTP2(true)
+	web.Protocols.SetUnencryptedHTTP2(true)
+	query := (&jaeger.Handler{Store: db, Log: config.Log, Now: time.Now}).GRPC()
 
 	serveWeb := web.Serve
 	if guard.certificates != nil {
@@ -176,19 +185,28 @@ func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) 
 	if listeners.http != nil {
 		group.Go(func() error { return receiver.ServeHTTP(listeners.http) })
 	}
+	if listeners.jaeger != nil {
+		group.Go(func() error {
+			if err := query.Serve(listeners.jaeger); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+				return fmt.Errorf("serving Jaeger's query service: %w", err)
+			}
+			return nil
+		})
+	}
 	group.Go(func() error {
 		<-ctx.Done()
 		stopping.Store(true)
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.ShutdownTimeout)
 		defer cancel()
 		endRequests()
+		stopQueries(end, query)
 		err := web.Shutdown(end)
 		if err != nil {
 			err = errors.Join(fmt.Errorf("stopping the UI and APIs: %w", err), web.Close())
 		}
 		return errors.Join(err, receiver.Shutdown(end))
 	})
-	config.Log.Info("ready", "ui", addresses.URL(), "otlp_grpc", addresses.OTLPGRPC, "otlp_http", addresses.OTLPHTTP,
+	config.Log.Info("ready", "ui", addresses.URL(), "otlp_grpc", addresses.OTLPGRPC, "otlp_http", addresses.OTLPHTTP, "jaeger_grpc", addresses.JaegerGRPC,
 		"store", config.where(), "max_bytes", db.Stats().MaxBytes, "start", time.Since(started).Round(time.Microsecond))
 	if ready != nil {
 		ready(addresses)
@@ -197,6 +215,12 @@ func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) 
 	s := db.Stats()
 	config.Log.Info("stopped", "traces", s.Traces, "spans", s.Spans)
 	return err
+}
+
+// stopQueries lets the calls in work end until ctx does.
+func stopQueries(ctx context.Context, s *grpc.Server) {
+	defer context.AfterFunc(ctx, s.Stop)()
+	s.GracefulStop()
 }
 
 // MemoryData is the Config.Data of a store that is gone when the process ends.

@@ -25,7 +25,7 @@ import (
 // start runs a server on free ports until the test ends.
 func start(t *testing.T, config server.Config) server.Addresses {
 	t.Helper()
-	config.Listen, config.OTLPGRPC, config.OTLPHTTP = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	config.Listen, config.OTLPGRPC, config.OTLPHTTP, config.JaegerGRPC = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	config.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	ctx, cancel := context.WithCancel(context.Background())
 	ready := make(chan server.Addresses, 1)

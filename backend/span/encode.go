@@ -120,7 +120,8 @@ func (c *Scope) ReadProto(encoded string) error {
 }
 
 // EncodeProto makes a TracesData, equally an ExportTraceServiceRequest, of
-// spans, grouped as [Group] does.
+// spans, grouped as [Group] does. Resource, scope and status are there also when
+// they say nothing: Grafana's Tempo data source takes them for granted.
 func EncodeProto(spans []Span) []byte {
 	var dst []byte
 	for _, rs := range Group(spans) {
@@ -140,7 +141,9 @@ func EncodeProto(spans []Span) []byte {
 			dst = closeMessage(dst, mark)
 			for _, s := range ss.Spans {
 				dst, mark = openMessage(dst, 2)
-				dst = s.AppendProto(dst)
+				if dst = s.AppendProto(dst); s.Status == (Status{}) {
+					dst = append(appendTag(dst, 15, wireBytes), 0)
+				}
 				dst = closeMessage(dst, mark)
 			}
 			dst = appendText(dst, 3, ss.Scope.SchemaURL)
@@ -242,11 +245,7 @@ func appendAttributes(dst []byte, number int, attributes []Attribute) []byte {
 	var mark int
 	for i := range attributes {
 		dst, mark = openMessage(dst, number)
-		dst = appendText(dst, 1, attributes[i].Key)
-		var value int
-		dst, value = openMessage(dst, 2)
-		dst = appendValue(dst, attributes[i].Value)
-		dst = closeMessage(dst, value)
+		dst = attributes[i].AppendProto(dst)
 		dst = closeMessage(dst, mark)
 	}
 	return dst

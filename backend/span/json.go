@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"io"
+	"iter"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -17,25 +18,33 @@ import (
 // https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
 func WriteJSON(w io.Writer, spans []Span) error {
 	b := bufio.NewWriterSize(w, 64<<10)
-	b.WriteString(`{"resourceSpans":`)
-	writeGroups(b, Group(spans))
-	b.WriteByte('}')
+	b.WriteString(`{"resourceSpans":[`)
+	writeGroups(b, 0, Group(spans))
+	b.WriteString("]}")
 	return b.Flush()
 }
 
-// WriteResourceSpans writes the value of resourceSpans alone.
-func WriteResourceSpans(w io.Writer, spans []Span) error {
+// WriteResourceSpans writes the value of resourceSpans alone, of spans that come
+// in any number of batches and are in memory one batch at a time.
+func WriteResourceSpans(w io.Writer, batches iter.Seq[[]Span]) error {
 	b := bufio.NewWriterSize(w, 64<<10)
-	writeGroups(b, Group(spans))
+	b.WriteByte('[')
+	n := 0
+	for spans := range batches {
+		groups := Group(spans)
+		writeGroups(b, n, groups)
+		n += len(groups)
+	}
+	b.WriteByte(']')
 	return b.Flush()
 }
 
-// writeGroups leaves errors to b, which keeps the first one.
-func writeGroups(b *bufio.Writer, groups []ResourceSpans) {
+// writeGroups writes elements of which n are written before. It leaves errors to
+// b, which keeps the first one.
+func writeGroups(b *bufio.Writer, n int, groups []ResourceSpans) {
 	var buf []byte
-	b.WriteByte('[')
 	for i, rs := range groups {
-		buf = append(comma(buf[:0], i), `{"resource":{"attributes":`...)
+		buf = append(comma(buf[:0], n+i), `{"resource":{"attributes":`...)
 		buf = appendAttributesJSON(buf, rs.Resource.Attributes)
 		buf = appendCountJSON(buf, "droppedAttributesCount", rs.Resource.DroppedAttributesCount)
 		buf = append(buf, `},"scopeSpans":[`...)
@@ -55,7 +64,6 @@ func writeGroups(b *bufio.Writer, groups []ResourceSpans) {
 		buf = appendTextJSON(buf, "schemaUrl", rs.Resource.SchemaURL)
 		b.Write(append(buf, '}'))
 	}
-	b.WriteByte(']')
 }
 
 func (c *Scope) appendJSON(dst []byte) []byte {

@@ -144,11 +144,20 @@ func TestFailures(t *testing.T) {
 		op, suffix string
 		err        error
 	}{
-		{"write", ".wal", syscall.ENOSPC}, {"sync", ".wal", syscall.EIO}, {"create", ".wal", syscall.EROFS},
-		{"truncate", ".wal", syscall.EIO}, {"syncdir", "", syscall.EIO},
-		{"create", ".tmp", syscall.ENOSPC}, {"write", ".tmp", syscall.ENOSPC}, {"sync", ".tmp", syscall.EIO},
-		{"rename", ".tmp", syscall.EIO}, {"open", ".seg", syscall.EMFILE}, {"map", ".seg", syscall.ENOMEM},
-		{"remove", ".wal", syscall.EIO}, {"remove", ".seg", syscall.EIO}, {"remove", ".tmp", syscall.EIO},
+		{"write", ".wal", syscall.ENOSPC},
+		{"sync", ".wal", syscall.EIO},
+		{"create", ".wal", syscall.EROFS},
+		{"truncate", ".wal", syscall.EIO},
+		{"syncdir", "", syscall.EIO},
+		{"create", ".tmp", syscall.ENOSPC},
+		{"write", ".tmp", syscall.ENOSPC},
+		{"sync", ".tmp", syscall.EIO},
+		{"rename", ".tmp", syscall.EIO},
+		{"open", ".seg", syscall.EMFILE},
+		{"map", ".seg", syscall.ENOMEM},
+		{"remove", ".wal", syscall.EIO},
+		{"remove", ".seg", syscall.EIO},
+		{"remove", ".tmp", syscall.EIO},
 	} {
 		t.Run(c.op+c.suffix, func(t *testing.T) {
 			fs := storetest.NewCrashFS(0)

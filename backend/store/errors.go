@@ -15,6 +15,10 @@ import (
 // is stored can be read.
 var ErrUnavailable = errors.New("store cannot write")
 
+// ErrTooManyValues says that a column of a [SpanScan] has more distinct values than
+// it may have.
+var ErrTooManyValues = errors.New("too many distinct values")
+
 // CorruptError says that a file is not what was written.
 type CorruptError struct {
 	File string

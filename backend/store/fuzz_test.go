@@ -33,10 +33,15 @@ func someSpans(rng *rand.Rand, n int) []span.Span {
 			long[j] = 'a' + byte(rng.IntN(26))
 		}
 		s.Attributes = []span.Attribute{
-			{Key: "few", Value: span.Int(int64(i%3) * 100)}, {Key: "many", Value: span.Int(int64(rng.Uint64()))},
-			{Key: "yes", Value: span.Bool(i%2 == 0)}, {Key: "float", Value: span.Float(rng.NormFloat64())},
-			{Key: "word", Value: span.String([]string{"x", "yy"}[i%2])}, {Key: "bytes", Value: span.Bytes("\x00\xff")},
-			{Key: "list", Value: span.List([]span.Value{span.Int(1), {}})}, {Key: "none"}, {Key: "few", Value: span.String("again")},
+			{Key: "few", Value: span.Int(int64(i%3) * 100)},
+			{Key: "many", Value: span.Int(int64(rng.Uint64()))},
+			{Key: "yes", Value: span.Bool(i%2 == 0)},
+			{Key: "float", Value: span.Float(rng.NormFloat64())},
+			{Key: "word", Value: span.String([]string{"x", "yy"}[i%2])},
+			{Key: "bytes", Value: span.Bytes("\x00\xff")},
+			{Key: "list", Value: span.List([]span.Value{span.Int(1), {}})},
+			{Key: "none"},
+			{Key: "few", Value: span.String("again")},
 		}
 		if i%16 == 0 {
 			s.Attributes = append(s.Attributes, span.Attribute{Key: "long", Value: span.String(string(long))})
@@ -106,10 +111,13 @@ func readAll(t *testing.T, file []byte) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	for _, f := range []*Filter{
-		{}, {Service: new("fuzzed"), MinDuration: 1000, Limit: 3},
+		{},
+		{Service: new("fuzzed"), MinDuration: 1000, Limit: 3},
 		{Attributes: []AttributeFilter{{"few", "100"}, {"word", "x"}}},
-		{Attributes: []AttributeFilter{{"long", "no"}}}, {Attributes: []AttributeFilter{{"few", "again"}}},
-		{Attributes: []AttributeFilter{{"many", "5"}}}, {Attributes: []AttributeFilter{{"float", "0.5"}}},
+		{Attributes: []AttributeFilter{{"long", "no"}}},
+		{Attributes: []AttributeFilter{{"few", "again"}}},
+		{Attributes: []AttributeFilter{{"many", "5"}}},
+		{Attributes: []AttributeFilter{{"float", "0.5"}}},
 	} {
 		ask(func(r *reading) error { return newSearch(ctx, r, f).run() })
 	}

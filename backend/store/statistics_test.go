@@ -49,8 +49,12 @@ func TestStatistics(t *testing.T) {
 	}
 	minute := uint64(time.Minute)
 	for _, w := range [][2]uint64{
-		{0, 0}, {hour, hour + 60*minute - 1}, {hour + 7*minute, hour + 9*minute - 1},
-		{hour + 30*minute, hour + 185*minute - 1}, {hour + 119*minute, hour + 121*minute - 1}, {hour + 300*minute, 0},
+		{0, 0},
+		{hour, hour + 60*minute - 1},
+		{hour + 7*minute, hour + 9*minute - 1},
+		{hour + 30*minute, hour + 185*minute - 1},
+		{hour + 119*minute, hour + 121*minute - 1},
+		{hour + 300*minute, 0},
 	} {
 		in := func(s *span.Span) bool { return s.StartTime >= w[0] && (w[1] == 0 || s.StartTime <= w[1]) }
 		got, err := db.OperationStats(t.Context(), w[0], w[1], nil)

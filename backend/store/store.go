@@ -101,6 +101,7 @@ type DB struct {
 	duplicates atomic.Uint64 // of heads that are sealed
 	counters   counters
 
+	overlaps    overlaps // of what is held
 	subscribers subscribers
 	wake        chan struct{} // tells the sealer
 	compactWake chan struct{} // tells the compactor

@@ -9,7 +9,7 @@ import (
 
 // Ports are the TCP ports of the whole system, all on 127.0.0.1.
 type Ports struct {
-	UI, OTLPGRPC, OTLPHTTP, Articles, Suggestions int
+	UI, OTLPGRPC, OTLPHTTP, JaegerGRPC, Articles, Suggestions int
 }
 
 // DefaultPorts are the documented ports, each moved by offset.
@@ -18,6 +18,7 @@ func DefaultPorts(offset int) Ports {
 		UI:          16686 + offset,
 		OTLPGRPC:    4317 + offset,
 		OTLPHTTP:    4318 + offset,
+		JaegerGRPC:  16685 + offset,
 		Articles:    8001 + offset,
 		Suggestions: 8002 + offset,
 	}
@@ -34,6 +35,7 @@ func (p Ports) list() []port {
 		{p.UI, "the UI and the APIs", "--ui-port"},
 		{p.OTLPGRPC, "OTLP over gRPC", "--otlp-grpc-port"},
 		{p.OTLPHTTP, "OTLP over HTTP", "--otlp-http-port"},
+		{p.JaegerGRPC, "Jaeger's query service", "--jaeger-grpc-port"},
 		{p.Articles, "articles", "--articles-port"},
 		{p.Suggestions, "suggestions", "--suggestions-port"},
 	}

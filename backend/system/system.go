@@ -138,14 +138,15 @@ func startBackend(ctx context.Context, c Config, out *output) (*backend, error) 
 	go func() {
 		defer close(b.ended)
 		b.err = server.Run(ctx, server.Config{
-			Listen:   loopback(c.Ports.UI),
-			OTLPGRPC: loopback(c.Ports.OTLPGRPC),
-			OTLPHTTP: loopback(c.Ports.OTLPHTTP),
-			Data:     c.Data,
-			Store:    store.Options{Durability: store.Durability{Sync: true}, MaxBytes: maxBytes},
-			Version:  c.Version,
-			UI:       ui.Handler(),
-			Log:      log,
+			Listen:     loopback(c.Ports.UI),
+			OTLPGRPC:   loopback(c.Ports.OTLPGRPC),
+			OTLPHTTP:   loopback(c.Ports.OTLPHTTP),
+			JaegerGRPC: loopback(c.Ports.JaegerGRPC),
+			Data:       c.Data,
+			Store:      store.Options{Durability: store.Durability{Sync: true}, MaxBytes: maxBytes},
+			Version:    c.Version,
+			UI:         ui.Handler(),
+			Log:        log,
 		}, func(server.Addresses) { close(ready) })
 	}()
 	select {

@@ -22,7 +22,8 @@ type Cell struct {
 	Paint func(string) string // nil leaves it as it is
 }
 
-// Table writes rows below the titles of their columns.
+// Table writes rows below the titles of their columns. A row of a single cell is a
+// line of its own, which no column is as wide as.
 func (s Style) Table(w io.Writer, columns []Column, rows [][]Cell) error {
 	widths := make([]int, len(columns))
 	for i, c := range columns {
@@ -31,6 +32,9 @@ func (s Style) Table(w io.Writer, columns []Column, rows [][]Cell) error {
 	for _, row := range rows {
 		for i := range row {
 			row[i].Text = Text(row[i].Text)
+			if len(row) == 1 && len(columns) > 1 {
+				break
+			}
 			widths[i] = max(widths[i], width(row[i].Text))
 		}
 	}
@@ -61,6 +65,17 @@ func (s Style) Table(w io.Writer, columns []Column, rows [][]Cell) error {
 	}
 	line(func(i int) (string, func(string) string) { return columns[i].Title, s.Dim })
 	for _, row := range rows {
+		if len(row) == 1 && len(columns) > 1 {
+			text := row[0].Text
+			if s.Width > 0 {
+				text = cut(text, s.Width)
+			}
+			if paint := row[0].Paint; paint != nil {
+				text = paint(text)
+			}
+			b.WriteString(text + "\n")
+			continue
+		}
 		line(func(i int) (string, func(string) string) { return row[i].Text, row[i].Paint })
 	}
 	return b.Flush()

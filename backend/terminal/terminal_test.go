@@ -192,18 +192,22 @@ func TestTable(t *testing.T) {
 	rows := func() [][]Cell {
 		return [][]Cell{
 			{{Text: "a name that is long"}, {Text: "1"}, {Text: "abcdef"}},
+			{{Text: "a line\n"}},
 			{{Text: "漢字", Paint: Style{Color: true}.Red}, {Text: "12345"}, {Text: ""}},
 		}
 	}
 	for columnsWide, want := range map[int]string{
 		0: "NAME                     N  ID\n" +
 			"a name that is long      1  abcdef\n" +
+			"a line␊\n" +
 			"\x1b[31m漢字\x1b[0m                 12345\n",
 		26: "NAME             N  ID\n" +
 			"a name tha…      1  abcdef\n" +
+			"a line␊\n" +
 			"\x1b[31m漢字\x1b[0m         12345\n",
 		5: "NAME        N  ID\n" +
 			"a nam…      1  abcdef\n" +
+			"a li…\n" +
 			"\x1b[31m漢字\x1b[0m    12345\n",
 	} {
 		var b strings.Builder

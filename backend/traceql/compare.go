@@ -80,12 +80,12 @@ func listHolds(op Op, l, r *Value, m *Matcher) bool {
 		return op == OpEqual && l.Equal(*r) || op == OpNotEqual && !l.Equal(*r)
 	case r.typ == TypeList:
 		return listHolds(op.Mirror(), r, l, m)
-	case r.typ == TypeNil || len(l.list) == 0:
+	case r.typ == TypeNil || len(l.List()) == 0:
 		return false
 	}
 	negated := op == OpNotEqual || op == OpNotMatch
-	for i := range l.list {
-		element := ValueOf(l.list[i])
+	for _, v := range l.List() {
+		element := ValueOf(v)
 		if holds(op, &element, r, m) != negated {
 			return !negated
 		}

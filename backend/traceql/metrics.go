@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -130,7 +131,7 @@ type Accumulator struct {
 	intervals intervals
 	options   MetricsOptions
 
-	groups    map[string]*group
+	groups    map[string]*Group
 	comparing *comparison
 	exemplars int
 	key       []byte
@@ -160,7 +161,7 @@ func (p *Program) NewAccumulator(r Range, o MetricsOptions) (*Accumulator, error
 	if o.MaxSeries == 0 {
 		o.MaxSeries = 10_000
 	}
-	a := &Accumulator{program: p, metrics: p.metrics, intervals: iv, options: o, groups: map[string]*group{}}
+	a := &Accumulator{program: p, metrics: p.metrics, intervals: iv, options: o, groups: map[string]*Group{}}
 	if p.metrics.fn == Compare {
 		a.comparing = newComparison(p.metrics.query, iv)
 	}
@@ -217,7 +218,7 @@ func (a *Accumulator) observe(e *Evaluator, i, at int, weight float64) error {
 		return err
 	}
 	g.observe(a.metrics, at, value, weight)
-	if a.exemplars < a.options.MaxExemplars && (len(g.exemplars) == 0 || g.exemplars[len(g.exemplars)-1].interval != at) {
+	if a.exemplars < a.options.MaxExemplars && g.wantsExemplar(at) {
 		a.exemplars++
 		start, _ := e.trace.Times(i)
 		g.exemplars = append(g.exemplars, Exemplar{TraceID: e.trace.TraceID(), SpanID: e.trace.SpanID(i), Time: start, Value: value, interval: at})
@@ -226,7 +227,7 @@ func (a *Accumulator) observe(e *Evaluator, i, at int, weight float64) error {
 }
 
 // group finds the group of a span by the values of by().
-func (a *Accumulator) group(e *Evaluator, i int) (*group, error) {
+func (a *Accumulator) group(e *Evaluator, i int) (*Group, error) {
 	a.key, a.labels = a.key[:0], a.labels[:0]
 	for _, by := range a.metrics.by {
 		v := by(e, i)
@@ -239,11 +240,11 @@ func (a *Accumulator) group(e *Evaluator, i int) (*group, error) {
 	return a.newGroup(string(a.key), append([]Value(nil), a.labels...))
 }
 
-func (a *Accumulator) newGroup(key string, labels []Value) (*group, error) {
+func (a *Accumulator) newGroup(key string, labels []Value) (*Group, error) {
 	if len(a.groups) >= a.options.MaxSeries {
 		return nil, fmt.Errorf("%w: more than %d; narrow the filter or group by an attribute with fewer values", ErrTooManySeries, a.options.MaxSeries)
 	}
-	g := &group{labels: labels}
+	g := &Group{group: group{labels: labels}}
 	switch n := a.intervals.n; a.metrics.fn {
 	case Rate, CountOverTime:
 		g.counts = make([]float64, n)
@@ -268,10 +269,8 @@ func (a *Accumulator) newGroup(key string, labels []Value) (*group, error) {
 func appendKey(key []byte, v Value) []byte {
 	k := keyOf(v)
 	key = append(key, byte(k.typ))
-	for s := 0; s < 64; s += 8 {
-		key = append(key, byte(k.num>>s))
-	}
-	key = fmt.Appendf(key, "%d:", len(k.text))
+	key = binary.BigEndian.AppendUint64(key, k.num)
+	key = binary.AppendUvarint(key, uint64(len(k.text)))
 	return append(key, k.text...)
 }
 

@@ -82,7 +82,7 @@ func compareValues(a, b Value) int {
 }
 
 // append makes the series of a group: one, or one for each quantile or bucket.
-func (a *Accumulator) append(out []Series, g *group) []Series {
+func (a *Accumulator) append(out []Series, g *Group) []Series {
 	var labels []Named
 	for i, v := range g.labels {
 		labels = append(labels, Named{a.metrics.names[i], v})

@@ -41,7 +41,7 @@ type Value struct {
 	typ  Type
 	num  uint64
 	text string
-	list []span.Value
+	list *span.Value // of TypeList; a pointer, because most values are none and all are copied
 }
 
 // Nil is the value of what is missing.
@@ -87,20 +87,23 @@ func ValueOf(v span.Value) Value {
 	case span.TypeFloat:
 		return FloatValue(v.Float())
 	case span.TypeList:
-		return listValue(v.List())
+		if primitives(v.List()) {
+			list := v
+			return Value{typ: TypeList, list: &list}
+		}
 	}
 	return Value{typ: TypeOther, text: v.Text()}
 }
 
-// listValue accepts what OTLP calls a homogeneous array of primitives.
-func listValue(list []span.Value) Value {
+// primitives reports whether a list is what OTLP calls a homogeneous array.
+func primitives(list []span.Value) bool {
 	for i := range list {
 		t := list[i].Type()
 		if t != list[0].Type() || t != span.TypeString && t != span.TypeBool && t != span.TypeInt && t != span.TypeFloat {
-			return Value{typ: TypeOther, text: span.List(list).Text()}
+			return false
 		}
 	}
-	return Value{typ: TypeList, list: list}
+	return true
 }
 
 // Type is the value's type.
@@ -141,7 +144,12 @@ func (v Value) Number() (f float64, ok bool) {
 }
 
 // List is the elements of an array, else nil.
-func (v Value) List() []span.Value { return v.list }
+func (v Value) List() []span.Value {
+	if v.list == nil {
+		return nil
+	}
+	return v.list.List()
+}
 
 // Text is the value as people write it: a string as it is, durations with units,
 // status and kind by name, an array as JSON, nil as "nil".
@@ -162,7 +170,7 @@ func (v Value) Text() string {
 	case TypeKind:
 		return span.Kind(v.num).String()
 	case TypeList:
-		return span.List(v.list).Text()
+		return v.list.Text()
 	}
 	return "nil"
 }
@@ -186,15 +194,10 @@ func (v Value) String() string {
 
 // Equal reports whether both have the same type and content.
 func (v Value) Equal(o Value) bool {
-	if v.typ != o.typ || v.num != o.num || v.text != o.text || len(v.list) != len(o.list) {
+	if v.typ != o.typ || v.num != o.num || v.text != o.text {
 		return false
 	}
-	for i := range v.list {
-		if !v.list[i].Equal(o.list[i]) {
-			return false
-		}
-	}
-	return true
+	return v.typ != TypeList || v.list.Equal(*o.list)
 }
 
 // formatDuration is time.Duration.String in ASCII and without units of 0.

@@ -29,7 +29,7 @@ func TestServeProcess(t *testing.T) {
 		t.Skip("started by TestKill only")
 	}
 	err := run(context.Background(), []string{
-		"serve", "--data", dir, "--listen", "127.0.0.1:0", "--otlp-grpc", "", "--otlp-http", "127.0.0.1:0",
+		"serve", "--data", dir, "--listen", "127.0.0.1:0", "--otlp-grpc", "", "--otlp-http", "127.0.0.1:0", "--jaeger-grpc", "",
 	}, nil, io.Discard, os.Stderr)
 	t.Fatal(err)
 }

@@ -157,15 +157,8 @@ func writeFound(w io.Writer, style terminal.Style, found client.Found, spans int
 			if j == spans {
 				break
 			}
-			rows = append(rows, []terminal.Cell{
-				{},
-				{Text: terminal.Duration(s.Duration)},
-				{},
-				{},
-				{},
-				{Text: "· " + strings.TrimSpace(s.Name+attributesText(s.Attributes))},
-				{Text: s.SpanID.String(), Paint: style.Dim},
-			})
+			text := fmt.Sprintf("  · %s  %s  %s%s", s.SpanID, terminal.Duration(s.Duration), s.Name, attributesText(s.Attributes))
+			rows = append(rows, []terminal.Cell{{Text: text, Paint: style.Dim}})
 		}
 	}
 	if len(rows) == 0 {

@@ -29,7 +29,8 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Receive traces, keep them, and serve the UI and the APIs",
 		Long: `Run the backend: OTLP receivers for gRPC and HTTP, the store, the web UI, the
-native API below /api/native/v1/ and the Jaeger read API.
+native API below /api/native/v1/, and the read APIs of Jaeger and, below /tempo,
+of Tempo.
 
 Spans are kept in the directory --data, by default throughline in the user's data
 home, and are still there after a restart, a crash or a loss of power: an export is
@@ -84,6 +85,7 @@ THROUGHLINE_OTLP_GRPC.`,
 	f.StringVar(&config.Listen, "listen", "127.0.0.1:16686", "address of the UI and the APIs")
 	f.StringVar(&config.OTLPGRPC, "otlp-grpc", "127.0.0.1:4317", "address of OTLP over gRPC; empty turns it off")
 	f.StringVar(&config.OTLPHTTP, "otlp-http", "127.0.0.1:4318", "address of OTLP over HTTP; empty turns it off")
+	f.StringVar(&config.JaegerGRPC, "jaeger-grpc", "127.0.0.1:16685", "address of Jaeger's query service over gRPC; empty turns it off")
 	f.StringVar(&config.Data, "data", "", "directory that spans are kept in, or "+server.MemoryData+" (default throughline in the user's data home)")
 	f.StringVar(&durability, "durability", "sync", "when an export is acknowledged: sync, once it is on disk; interval=200ms, at once, synced so often; none, at once, synced by the operating system")
 	f.Var((*byteSize)(&config.Store.MaxBytes), "max-bytes", "bound on the disk that spans take (default 10GiB), or on the memory with "+server.MemoryData+" (default 256MiB)")

@@ -44,9 +44,9 @@ func TestServe(t *testing.T) {
 	var stderr lockedBuffer
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--otlp-grpc", ""}, nil, io.Discard, &stderr)
+		ended <- run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--otlp-grpc", "", "--jaeger-grpc", "127.0.0.1:0"}, nil, io.Discard, &stderr)
 	}()
-	ready := regexp.MustCompile(`msg=ready ui=(\S+) otlp_grpc="" otlp_http=(\S+) store=memory max_bytes=8388608 `)
+	ready := regexp.MustCompile(`msg=ready ui=(\S+) otlp_grpc="" otlp_http=(\S+) jaeger_grpc=\S+ store=memory max_bytes=8388608 `)
 	var found []string
 	for deadline := time.Now().Add(10 * time.Second); found == nil; time.Sleep(time.Millisecond) {
 		if found = ready.FindStringSubmatch(stderr.String()); found == nil && time.Now().After(deadline) {
@@ -101,7 +101,7 @@ func TestServeRefuses(t *testing.T) {
 		{args: []string{"--no-such-flag"}, want: "no-such-flag", usage: true},
 		{args: []string{"--listen", "16686"}, want: `--listen "16686": want host:port`},
 		{
-			args: []string{"--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--otlp-grpc", taken},
+			args: []string{"--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--jaeger-grpc", "", "--otlp-grpc", taken},
 			want: `--otlp-grpc "` + taken + `": port ` + port + `: already in use; end the program that has it, or choose another by --otlp-grpc`,
 		},
 	} {

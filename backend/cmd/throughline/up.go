@@ -48,6 +48,7 @@ TRACING_BACKEND_URL is set, they send their spans there instead.`,
 				{"ui-port", &ports.UI, &moved.UI},
 				{"otlp-grpc-port", &ports.OTLPGRPC, &moved.OTLPGRPC},
 				{"otlp-http-port", &ports.OTLPHTTP, &moved.OTLPHTTP},
+				{"jaeger-grpc-port", &ports.JaegerGRPC, &moved.JaegerGRPC},
 				{"articles-port", &ports.Articles, &moved.Articles},
 				{"suggestions-port", &ports.Suggestions, &moved.Suggestions},
 			} {
@@ -76,6 +77,7 @@ TRACING_BACKEND_URL is set, they send their spans there instead.`,
 	f.IntVar(&ports.UI, "ui-port", d.UI, "port of the UI and the APIs")
 	f.IntVar(&ports.OTLPGRPC, "otlp-grpc-port", d.OTLPGRPC, "port of OTLP over gRPC")
 	f.IntVar(&ports.OTLPHTTP, "otlp-http-port", d.OTLPHTTP, "port of OTLP over HTTP")
+	f.IntVar(&ports.JaegerGRPC, "jaeger-grpc-port", d.JaegerGRPC, "port of Jaeger's query service over gRPC")
 	f.IntVar(&ports.Articles, "articles-port", d.Articles, "port of articles")
 	f.IntVar(&ports.Suggestions, "suggestions-port", d.Suggestions, "port of suggestions")
 	return cmd

@@ -1,4 +1,4 @@
-package api
+package jaeger
 
 import (
 	"bufio"
@@ -16,44 +16,44 @@ import (
 // https://opentelemetry.io/docs/specs/otel/trace/sdk_exporters/jaeger/ and what
 // Jaeger 2 does.
 
-type jaegerSpan struct {
-	TraceID       string            `json:"traceID"`
-	SpanID        string            `json:"spanID"`
-	OperationName string            `json:"operationName"`
-	References    []jaegerReference `json:"references"`
-	StartTime     uint64            `json:"startTime"` // unix microseconds
-	Duration      uint64            `json:"duration"`  // microseconds
-	Tags          []jaegerKeyValue  `json:"tags"`
-	Logs          []jaegerLog       `json:"logs"`
-	ProcessID     string            `json:"processID"`
-	Warnings      []string          `json:"warnings"`
+type spanModel struct {
+	TraceID       string      `json:"traceID"`
+	SpanID        string      `json:"spanID"`
+	OperationName string      `json:"operationName"`
+	References    []reference `json:"references"`
+	StartTime     uint64      `json:"startTime"` // unix microseconds
+	Duration      uint64      `json:"duration"`  // microseconds
+	Tags          []keyValue  `json:"tags"`
+	Logs          []logRecord `json:"logs"`
+	ProcessID     string      `json:"processID"`
+	Warnings      []string    `json:"warnings"`
 }
 
-type jaegerReference struct {
+type reference struct {
 	RefType string `json:"refType"`
 	TraceID string `json:"traceID"`
 	SpanID  string `json:"spanID"`
 }
 
-type jaegerLog struct {
-	Timestamp uint64           `json:"timestamp"` // unix microseconds
-	Fields    []jaegerKeyValue `json:"fields"`
+type logRecord struct {
+	Timestamp uint64     `json:"timestamp"` // unix microseconds
+	Fields    []keyValue `json:"fields"`
 }
 
-type jaegerKeyValue struct {
+type keyValue struct {
 	Key   string `json:"key"`
 	Type  string `json:"type"`
 	Value any    `json:"value"`
 }
 
-type jaegerProcess struct {
-	ServiceName string           `json:"serviceName"`
-	Tags        []jaegerKeyValue `json:"tags"`
+type process struct {
+	ServiceName string     `json:"serviceName"`
+	Tags        []keyValue `json:"tags"`
 }
 
-// writeJaegerTrace writes a trace span by span. Unless raw, attributes are sorted
+// writeTrace writes a trace span by span. Unless raw, attributes are sorted
 // by key and events by name, as Jaeger's query service does. Errors stay in b.
-func writeJaegerTrace(b *bufio.Writer, t *span.Trace, raw bool) {
+func writeTrace(b *bufio.Writer, t *span.Trace, raw bool) {
 	processes := map[string]json.RawMessage{} // by id
 	ids := map[string]string{}                // by content
 	byResource := map[*span.Resource]string{}
@@ -65,14 +65,14 @@ func writeJaegerTrace(b *bufio.Writer, t *span.Trace, raw bool) {
 		b.Write(text)
 	}
 	b.WriteString(`{"traceID":`)
-	write(jaegerID(t.ID))
+	write(traceID(t.ID))
 	b.WriteString(`,"spans":[`)
 	for i := range t.Spans {
 		s := &t.Spans[i]
 		id, ok := byResource[s.Resource]
 		if !ok {
 			// Resources that differ in what Jaeger does not have are one process.
-			content, err := json.Marshal(jaegerProcess{jaegerProcessName(s.Resource), processTags(s.Resource, raw)})
+			content, err := json.Marshal(process{processName(s.Resource), processTags(s.Resource, raw)})
 			if err != nil {
 				content = []byte("null")
 			}
@@ -86,22 +86,22 @@ func writeJaegerTrace(b *bufio.Writer, t *span.Trace, raw bool) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		write(toJaeger(s, id, raw))
+		write(modelOf(s, id, raw))
 	}
 	b.WriteString(`],"processes":`)
 	write(processes)
 	b.WriteString(`,"warnings":null}`)
 }
 
-func toJaeger(s *span.Span, process string, raw bool) jaegerSpan {
-	out := jaegerSpan{
-		TraceID: jaegerID(s.TraceID), SpanID: s.SpanID.String(), OperationName: jaegerSpanName(s.Name),
-		References: []jaegerReference{}, Tags: spanTags(s, raw), Logs: []jaegerLog{},
+func modelOf(s *span.Span, process string, raw bool) spanModel {
+	out := spanModel{
+		TraceID: traceID(s.TraceID), SpanID: s.SpanID.String(), OperationName: spanName(s.Name),
+		References: []reference{}, Tags: spanTags(s, raw), Logs: []logRecord{},
 		StartTime: s.StartTime / 1000, Duration: (s.EndTime - s.StartTime) / 1000,
 		ProcessID: process,
 	}
 	if !s.ParentSpanID.IsZero() {
-		out.References = append(out.References, jaegerReference{childOf, out.TraceID, s.ParentSpanID.String()})
+		out.References = append(out.References, reference{childOf, out.TraceID, s.ParentSpanID.String()})
 	}
 	for i := range s.Links {
 		l := &s.Links[i]
@@ -115,7 +115,7 @@ func toJaeger(s *span.Span, process string, raw bool) jaegerSpan {
 		case l.TraceID == s.TraceID && l.SpanID == s.ParentSpanID && !l.SpanID.IsZero():
 			out.References[0].RefType = refType // the link says what the parent is
 		default:
-			out.References = append(out.References, jaegerReference{refType, jaegerID(l.TraceID), l.SpanID.String()})
+			out.References = append(out.References, reference{refType, traceID(l.TraceID), l.SpanID.String()})
 		}
 	}
 	events := s.Events
@@ -124,11 +124,11 @@ func toJaeger(s *span.Span, process string, raw bool) jaegerSpan {
 	}
 	for i := range events {
 		e := &events[i]
-		fields := []jaegerKeyValue{}
+		fields := []keyValue{}
 		if _, ok := span.Get(e.Attributes, "event"); !ok && e.Name != "" {
 			fields = append(fields, stringTag("event", e.Name))
 		}
-		out.Logs = append(out.Logs, jaegerLog{e.Time / 1000, appendTags(fields, e.Attributes, raw)})
+		out.Logs = append(out.Logs, logRecord{e.Time / 1000, appendTags(fields, e.Attributes, raw)})
 	}
 	return out
 }
@@ -138,8 +138,8 @@ const (
 	followsFrom = "FOLLOWS_FROM"
 )
 
-func spanTags(s *span.Span, raw bool) []jaegerKeyValue {
-	tags := []jaegerKeyValue{}
+func spanTags(s *span.Span, raw bool) []keyValue {
+	tags := []keyValue{}
 	if s.Scope.Name != "" {
 		tags = append(tags, stringTag("otel.scope.name", s.Scope.Name))
 	}
@@ -154,7 +154,7 @@ func spanTags(s *span.Span, raw bool) []jaegerKeyValue {
 	case span.StatusOK:
 		tags = append(tags, stringTag("otel.status_code", "OK"))
 	case span.StatusError:
-		tags = append(tags, stringTag("otel.status_code", "ERROR"), jaegerKeyValue{"error", "bool", true})
+		tags = append(tags, stringTag("otel.status_code", "ERROR"), keyValue{"error", "bool", true})
 	}
 	if s.Status.Message != "" {
 		tags = append(tags, stringTag("otel.status_description", s.Status.Message))
@@ -165,20 +165,20 @@ func spanTags(s *span.Span, raw bool) []jaegerKeyValue {
 	return tags
 }
 
-func processTags(r *span.Resource, raw bool) []jaegerKeyValue {
+func processTags(r *span.Resource, raw bool) []keyValue {
 	attributes := slices.DeleteFunc(slices.Clone(r.Attributes), func(a span.Attribute) bool { return a.Key == "service.name" })
-	return appendTags([]jaegerKeyValue{}, attributes, raw)
+	return appendTags([]keyValue{}, attributes, raw)
 }
 
-func stringTag(key, value string) jaegerKeyValue { return jaegerKeyValue{key, "string", value} }
+func stringTag(key, value string) keyValue { return keyValue{key, "string", value} }
 
-func appendTags(tags []jaegerKeyValue, attributes []span.Attribute, raw bool) []jaegerKeyValue {
+func appendTags(tags []keyValue, attributes []span.Attribute, raw bool) []keyValue {
 	from := len(tags)
 	for _, a := range attributes {
 		tags = append(tags, tagOf(a))
 	}
 	if !raw {
-		slices.SortStableFunc(tags[from:], func(a, b jaegerKeyValue) int { return strings.Compare(a.Key, b.Key) })
+		slices.SortStableFunc(tags[from:], func(a, b keyValue) int { return strings.Compare(a.Key, b.Key) })
 	}
 	return tags
 }
@@ -187,29 +187,29 @@ func appendTags(tags []jaegerKeyValue, attributes []span.Attribute, raw bool) []
 // sends text.
 const maxSafe = 1<<53 - 1
 
-func tagOf(a span.Attribute) jaegerKeyValue {
+func tagOf(a span.Attribute) keyValue {
 	v := a.Value
 	switch v.Type() {
 	case span.TypeBool:
-		return jaegerKeyValue{a.Key, "bool", v.Bool()}
+		return keyValue{a.Key, "bool", v.Bool()}
 	case span.TypeInt:
 		if n := v.Int(); n > maxSafe || n < -maxSafe {
-			return jaegerKeyValue{a.Key, "int64", v.Text()}
+			return keyValue{a.Key, "int64", v.Text()}
 		}
-		return jaegerKeyValue{a.Key, "int64", v.Int()}
+		return keyValue{a.Key, "int64", v.Int()}
 	case span.TypeFloat:
 		if f := v.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
-			return jaegerKeyValue{a.Key, "float64", v.Text()} // JSON has no number for it
+			return keyValue{a.Key, "float64", v.Text()} // JSON has no number for it
 		}
-		return jaegerKeyValue{a.Key, "float64", v.Float()}
+		return keyValue{a.Key, "float64", v.Float()}
 	case span.TypeBytes:
-		return jaegerKeyValue{a.Key, "binary", base64.StdEncoding.EncodeToString([]byte(v.Str()))}
+		return keyValue{a.Key, "binary", base64.StdEncoding.EncodeToString([]byte(v.Str()))}
 	}
 	return stringTag(a.Key, v.Text())
 }
 
-// jaegerID writes an id of 64 bits with 16 digits, as Jaeger does.
-func jaegerID(id span.TraceID) string {
+// traceID writes an id of 64 bits with 16 digits, as Jaeger does.
+func traceID(id span.TraceID) string {
 	text := id.String()
 	if short, ok := strings.CutPrefix(text, "0000000000000000"); ok {
 		return short

@@ -1,4 +1,4 @@
-package api
+package jaeger
 
 import (
 	"strconv"
@@ -77,19 +77,19 @@ func storedService(name string) string {
 // namelessFilter finds the spans to whose resource Jaeger gives that name.
 func namelessFilter(name string) *store.Filter {
 	return &store.Filter{Service: new(""), Limit: 1, Where: func(s *span.Span) bool {
-		return jaegerProcessName(s.Resource) == name
+		return processName(s.Resource) == name
 	}}
 }
 
-// jaegerServiceName is the name of a service where its resources are not at hand.
-func jaegerServiceName(name string) string {
+// serviceName is the name of a service where its resources are not at hand.
+func serviceName(name string) string {
 	if name == "" {
 		return missingService
 	}
 	return name
 }
 
-func jaegerProcessName(r *span.Resource) string {
+func processName(r *span.Resource) string {
 	if name := r.ServiceName(); name != "" {
 		return name
 	}
@@ -99,7 +99,7 @@ func jaegerProcessName(r *span.Resource) string {
 	return missingService
 }
 
-func jaegerSpanName(name string) string {
+func spanName(name string) string {
 	if name == "" {
 		return emptySpanName
 	}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/throughline/throughline/backend/span"
+)
+
+// OperationMinutes is how many spans of one operation with one status began in
+// each minute of a range, by duration.
+type OperationMinutes struct {
+	Service, Name string
+	Kind          span.Kind
+	Status        span.StatusCode
+	Counts        []MinuteCount // by minute, then duration
+}
+
+// MinuteCount is the spans of one minute whose durations fall in one bucket of a
+// [Sketch].
+type MinuteCount struct {
+	Minute      uint64 // since 1970
+	Nanoseconds uint64 // the middle of the bucket
+	Count       uint64
+}
+
+// ErrTooMuch is returned by a query whose answer would not fit in memory.
+var ErrTooMuch = errors.New("too much data for one answer: ask for less time")
+
+// maxMinuteCounts bounds the memory of one answer, at 16 bytes each.
+const maxMinuteCounts = 4 << 20
+
+// OperationMinutes returns counts by minute of the operations of the services
+// that want selects, of the spans that start in a range of unix nanoseconds,
+// widened to whole minutes. It reads rollups, not spans.
+func (db *DB) OperationMinutes(ctx context.Context, start, end uint64, want func(service string) bool) (list []OperationMinutes, err error) {
+	type key struct {
+		service, name string
+		kind, status  int32
+	}
+	w := windowOf(start, end)
+	tallies := map[key][]tally{}
+	err = db.query(func(r *reading) error {
+		clear(tallies)
+		total := 0
+		add := func(k key, t []tally) error {
+			if len(t) == 0 {
+				return nil
+			}
+			old, ok := tallies[k]
+			if !ok {
+				k.service, k.name = strings.Clone(k.service), strings.Clone(k.name)
+			}
+			total -= len(old)
+			old = mergeTallies(append(old, t...))
+			if total += len(old); total > maxMinuteCounts {
+				return ErrTooMuch
+			}
+			tallies[k] = old
+			return nil
+		}
+		var buf []tally
+		for _, s := range r.segments {
+			f := s.foot
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if w.misses(f) {
+				continue
+			}
+			services, names := s.table(f.services), s.table(f.names)
+			svc, nam := newCursor(s.packed(f.oService)), newCursor(s.packed(f.oName))
+			kind, status := newCursor(s.packed(f.oKind)), newCursor(s.packed(f.oStatus))
+			minutes := &rollup{&s.source, f.oMinutes}
+			for i := range f.oService.n {
+				service := unsafeString(services.at(svc.get(i)))
+				if !want(service) {
+					continue
+				}
+				buf = buf[:0]
+				minutes.windows(int(i), w.first, w.last, func(minute, _ uint64, buckets []byte) {
+					minutes.each(buckets, func(bucket uint32, n uint64) {
+						buf = append(buf, tally{minute<<16 | uint64(bucket), n})
+					})
+				})
+				if err := add(key{service, unsafeString(names.at(nam.get(i))), int32(kind.get(i)), int32(status.get(i))}, buf); err != nil {
+					return err
+				}
+			}
+		}
+		for _, v := range r.heads {
+			series := make([][]tally, len(v.series))
+			v.eachLive(func(_ int, row *row) {
+				if w.has(row.start) {
+					at := row.start/nanosPerMinute<<16 | uint64(bucketOf(row.end-row.start))
+					series[row.series] = append(series[row.series], tally{at, 1})
+				}
+			})
+			for i, t := range series {
+				s := &v.series[i]
+				if service := v.resources[s.resource].ServiceName(); want(service) {
+					if err := add(key{service, unsafeString(v.names.at(int(s.name))), s.kind, s.status}, t); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for k, t := range tallies {
+		o := OperationMinutes{Service: k.service, Name: k.name, Kind: span.Kind(k.kind), Status: span.StatusCode(k.status)}
+		o.Counts = make([]MinuteCount, len(t))
+		for i, e := range t {
+			o.Counts[i] = MinuteCount{e.at >> 16, bucketValue(uint32(e.at & 0xffff)), e.n}
+		}
+		list = append(list, o)
+	}
+	slices.SortFunc(list, func(a, b OperationMinutes) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Name, b.Name),
+			cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Status, b.Status))
+	})
+	return list, nil
+}

@@ -1,0 +1,598 @@
+package store
+
+import (
+	"context"
+	"math"
+
+	"github.com/throughline/throughline/backend/span"
+)
+
+// SpanScan goes through all spans that fulfil a condition, each once, in no order.
+type SpanScan struct {
+	Where *Cond
+	// Start and End are the range of unix nanoseconds that a span starts in, both
+	// included; an End of 0 is no bound.
+	Start, End uint64
+	// Columns are the values to read of each span: of every column the first of
+	// its fields for which the span has a value that is not empty. Those of events
+	// and links are not among them.
+	Columns [][]FieldRef
+	// MaxValues bounds the distinct values of each column; 0 means 1 << 20. Beyond
+	// it the scan ends with ErrTooManyValues.
+	MaxValues int
+	// Begin, unless nil, is called first, and again when all begins anew because a
+	// segment was found to be damaged.
+	Begin func()
+	// Visit is called once for each goroutine, and what it returns for the spans,
+	// up to 1024 at a time.
+	Visit func() func(*SpanBatch) error
+}
+
+// SpanBatch is some spans. It is valid during the call, but Values is for as long
+// as the goroutine's calls go on, and only grows.
+type SpanBatch struct {
+	Start, Duration []uint64
+	// Columns has for each column the number of each span's value; 0 is none.
+	Columns [][]uint32
+	// Values has for each column the distinct values by number, from 1 on.
+	Values [][]span.Value
+	// IDs are those of a span. They cost more than the rest.
+	IDs func(i int) (span.TraceID, span.SpanID)
+}
+
+// ScanSpans runs a scan.
+func (db *DB) ScanSpans(ctx context.Context, scan *SpanScan) error {
+	return db.query(func(r *reading) error {
+		s := &spanScan{SpanScan: scan, span: newScanRange(scan.Start, scan.End), shared: r.sharing(), max: scan.MaxValues}
+		if s.max <= 0 {
+			s.max = 1 << 20
+		}
+		s.units = r.units(s.span)
+		s.several = r.sharedIDs(s.shared)
+		s.plans = make([]spanPlan, len(r.segments))
+		scan.Where.refs(s.project.need)
+		for _, c := range scan.Columns {
+			for i := range c {
+				s.project.need(&c[i])
+			}
+		}
+		if scan.Begin != nil {
+			scan.Begin()
+		}
+		n := len(s.units)
+		if len(s.several) > 0 {
+			n++
+		}
+		return r.work(ctx, n, s.worker)
+	})
+}
+
+// spanScan is a SpanScan under way.
+type spanScan struct {
+	*SpanScan
+	span    scanRange
+	units   []scanUnit
+	shared  *sharing
+	several []span.TraceID // traces with spans in several places
+	plans   []spanPlan
+	project Projection
+	max     int
+}
+
+// spanWorker is one goroutine of a spanScan.
+type spanWorker struct {
+	*spanScan
+	r      *reading
+	check  func() error
+	visit  func(*SpanBatch) error
+	batch  SpanBatch
+	intern []interner // by column
+	blocks []*spanBlocks
+	rows   []uint16
+	span   span.Span
+	ids    []spanIDs // of spans that were read one by one
+}
+
+type spanIDs struct {
+	trace span.TraceID
+	span  span.SpanID
+}
+
+// interner gives the values of a column numbers.
+type interner struct {
+	numbers map[internKey]uint32
+	texts   map[string]uint32
+	others  map[string]uint32 // by their encoding
+	values  []span.Value
+	max     int
+}
+
+// internKey is a value that is a number or a boolean.
+type internKey struct {
+	typ span.Type
+	num uint64
+}
+
+func (n *interner) value(v span.Value) uint32 {
+	switch v.Type() {
+	case span.TypeString:
+		return n.text(v.Str())
+	case span.TypeEmpty:
+		return 0
+	case span.TypeBool, span.TypeInt, span.TypeFloat:
+		k := internKey{v.Type(), v.Num()}
+		i, ok := n.numbers[k]
+		if !ok {
+			i = n.add(v)
+			n.numbers[k] = i
+		}
+		return i
+	}
+	key := string(v.AppendProto(nil))
+	i, ok := n.others[key]
+	if !ok {
+		var own span.Value
+		if own.ReadProto(key) != nil {
+			own = span.Bytes(key)
+		}
+		i = n.add(own)
+		n.others[key] = i
+	}
+	return i
+}
+
+func (n *interner) text(s string) uint32 {
+	i, ok := n.texts[s]
+	if !ok {
+		own := string([]byte(s))
+		i = n.add(span.String(own))
+		n.texts[own] = i
+	}
+	return i
+}
+
+func (n *interner) add(v span.Value) uint32 {
+	if len(n.values) > n.max {
+		panic(tooManyValues{})
+	}
+	n.values = append(n.values, v)
+	return uint32(len(n.values) - 1)
+}
+
+// tooManyValues is what interner panics with, for spanScan.worker.
+type tooManyValues struct{}
+
+func (s *spanScan) worker(r *reading, next func() (int, bool), check func() error) (err error) {
+	defer func() {
+		switch p := recover(); p.(type) {
+		case nil:
+		case tooManyValues:
+			err = ErrTooManyValues
+		default:
+			panic(p)
+		}
+	}()
+	w := &spanWorker{spanScan: s, r: r, check: check, visit: s.Visit(), blocks: make([]*spanBlocks, len(r.segments))}
+	for range s.Columns {
+		w.intern = append(w.intern, interner{numbers: map[internKey]uint32{}, texts: map[string]uint32{}, others: map[string]uint32{}, values: make([]span.Value, 1), max: s.max})
+		w.batch.Columns = append(w.batch.Columns, make([]uint32, 0, blockLen))
+		w.batch.Values = append(w.batch.Values, nil)
+	}
+	for {
+		i, ok := next()
+		if !ok {
+			return nil
+		}
+		switch {
+		case i == len(s.units):
+			err = w.severals()
+		case s.units[i].head >= 0:
+			err = w.head(&s.units[i])
+		default:
+			err = w.segment(&s.units[i])
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// flush hands out the batch.
+func (w *spanWorker) flush() error {
+	b := &w.batch
+	if len(b.Start) == 0 {
+		return nil
+	}
+	for i := range b.Values {
+		b.Values[i] = w.intern[i].values
+	}
+	err := w.visit(b)
+	b.Start, b.Duration = b.Start[:0], b.Duration[:0]
+	for i := range b.Columns {
+		b.Columns[i] = b.Columns[i][:0]
+	}
+	return err
+}
+
+// one adds a span that was read.
+func (w *spanWorker) one(sp *span.Span) error {
+	b := &w.batch
+	if len(b.Start) == 0 {
+		w.ids = w.ids[:0]
+		b.IDs = func(i int) (span.TraceID, span.SpanID) { return w.ids[i].trace, w.ids[i].span }
+	}
+	w.ids = append(w.ids, spanIDs{sp.TraceID, sp.SpanID})
+	b.Start, b.Duration = append(b.Start, sp.StartTime), append(b.Duration, sp.EndTime-sp.StartTime)
+	for i, refs := range w.Columns {
+		n := uint32(0)
+		for j := range refs {
+			if v, ok := refs[j].of(sp); ok {
+				if n = w.intern[i].value(v); n != 0 {
+					break
+				}
+			}
+		}
+		b.Columns[i] = append(b.Columns[i], n)
+	}
+	if len(b.Start) == blockLen {
+		return w.flush()
+	}
+	return nil
+}
+
+// severals visits the traces that have spans in several places.
+func (w *spanWorker) severals() error {
+	var p part
+	for i, id := range w.several {
+		if i&15 == 15 {
+			if err := w.check(); err != nil {
+				return err
+			}
+		}
+		w.r.gather(id, &p)
+		for j := range p.spans {
+			l := &p.spans[j]
+			if l.start < w.spanScan.span.start || l.start > w.spanScan.span.end {
+				continue
+			}
+			if w.r.load(id, l, &w.span); !w.Where.Fits(&w.span) {
+				continue
+			}
+			if err := w.one(&w.span); err != nil {
+				return err
+			}
+		}
+	}
+	return w.flush()
+}
+
+// head visits the rows of a head.
+func (w *spanWorker) head(u *scanUnit) error {
+	v, shared := w.r.heads[u.head], &w.shared.heads[u.head]
+	may := v.may(w.Where)
+	var failed error
+	v.eachLive(func(i int, r *row) {
+		if failed != nil {
+			return
+		}
+		if i&1023 == 1023 {
+			if failed = w.check(); failed != nil {
+				return
+			}
+		}
+		if may[r.series] == never || r.start < w.spanScan.span.start || r.start > w.spanScan.span.end || shared.has(uint64(r.trace)) {
+			return
+		}
+		if w.project.Everything {
+			v.span(i, &w.span)
+		} else {
+			v.project(i, &w.project, &w.span)
+		}
+		if may[r.series] == always || w.Where.Fits(&w.span) {
+			failed = w.one(&w.span)
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	return w.flush()
+}
+
+// spanPlan is a spanScan in the terms of one segment.
+type spanPlan struct {
+	tracePlan
+	skip []rowRange // rows of shared traces
+}
+
+// spanBlocks is what a worker keeps of a segment.
+type spanBlocks struct {
+	*blockScan
+	plan    *spanPlan
+	columns [][]columnReader
+	starts  [blockLen]uint64
+	values  [blockLen]uint64
+}
+
+// columnReader reads a field of spans as numbers of values.
+type columnReader struct {
+	*FieldRef
+	kind   readKind
+	series []uint32 // by series: number of the value and 1, 0 unknown
+	few    []uint32 // by position in the dictionary, likewise
+	projected
+}
+
+type readKind uint8
+
+const (
+	readSeries readKind = iota
+	readColumn
+	readRest
+	readDuration
+	readRoot
+	readMessage // of a status, which every span has
+)
+
+func (w *spanWorker) of(i int) *spanBlocks {
+	if b := w.blocks[i]; b != nil {
+		return b
+	}
+	p := &w.plans[i]
+	s := w.r.segments[i]
+	func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.driver != nil {
+			return
+		}
+		p.plan = newSegmentPlan(s)
+		p.skip = s.sharedRows(&w.shared.segments[i])
+		p.driver = p.plan.compile(w.Where)
+	}()
+	b := &spanBlocks{blockScan: newBlockScan(p.plan), plan: p}
+	for _, refs := range w.Columns {
+		var list []columnReader
+		for j := range refs {
+			list = append(list, b.readers(&refs[j])...)
+		}
+		b.columns = append(b.columns, list)
+	}
+	w.blocks[i] = b
+	return b
+}
+
+// readers are what reads a field: of attributes a column for each type, and those
+// without a column.
+func (s *spanBlocks) readers(r *FieldRef) (list []columnReader) {
+	switch {
+	case r.ofSeries():
+		return []columnReader{{FieldRef: r, kind: readSeries, series: make([]uint32, len(s.t.series))}}
+	case r.Field == SpanDuration:
+		return []columnReader{{FieldRef: r, kind: readDuration}}
+	case r.Field == SpanRoot:
+		return []columnReader{{FieldRef: r, kind: readRoot}}
+	}
+	want := columnKey{scope: ScopeSpan, key: r.Key}
+	if r.Field == StatusMessage {
+		want = columnKey{scope: ScopeSpanField, key: fieldStatusMessage}
+	}
+	for pass := range 2 {
+		for i := range s.foot.columns {
+			ref := &s.foot.columns[i]
+			c := columnReader{FieldRef: r, kind: readColumn}
+			switch {
+			case pass == 0 && ref.scope == want.scope && ref.key == want.key:
+			case pass == 1 && want.scope == ScopeSpan && ref.scope == ScopeSpanField && ref.key == fieldRest:
+				c.kind = readRest
+			default:
+				continue
+			}
+			c.projected = projected{scanColumn: s.segmentPlan.reading(i), values: newPick(s.packed(ref.values))}
+			switch ref.enc {
+			case encTable:
+				c.few = make([]uint32, ref.texts.ends.n)
+			case encFew:
+				c.few = make([]uint32, ref.few.n)
+			}
+			list = append(list, c)
+		}
+	}
+	if r.Field == StatusMessage {
+		list = append(list, columnReader{FieldRef: r, kind: readMessage})
+	}
+	return list
+}
+
+func (w *spanWorker) segment(u *scanUnit) error {
+	s := w.of(u.segment)
+	if s.plan.driver.op == scanNone {
+		return nil
+	}
+	f := s.foot
+	durations, ids := s.packed(f.duration), s.packed(f.id)
+	inTime := f.minTime >= w.spanScan.span.start && f.traceStart.max <= math.MaxUint64-f.start.max && f.traceStart.max+f.start.max <= w.spanScan.span.end
+	for b := u.to - 1; b >= u.from; b-- {
+		if err := w.check(); err != nil {
+			return err
+		}
+		first := uint64(b) << blockBits
+		n := s.rowsIn(b)
+		var set rowSet
+		set.fill(n)
+		for _, r := range s.plan.skip {
+			if from, to := max(r.from, int(first)), min(r.to, int(first)+n); from < to {
+				set.drop(from-int(first), to-int(first))
+			}
+		}
+		if s.eval(s.plan.driver, b, &set); set.empty() {
+			continue
+		}
+		starts := s.startsOf(b)
+		if !inTime {
+			s.between(starts, w.spanScan.span.start, w.spanScan.span.end, &set)
+		}
+		rows := w.rows[:0]
+		set.each(func(i int) { rows = append(rows, uint16(i)) })
+		w.rows = rows
+		if len(rows) == 0 {
+			continue
+		}
+		lengths := durations.unpack(b, &s.values)
+		out := &w.batch
+		out.IDs = func(i int) (trace span.TraceID, id span.SpanID) {
+			row := first + uint64(rows[i])
+			putBigEndian(id[:], ids.get(row))
+			return s.traceID(s.traceOf(row)), id
+		}
+		if len(rows) == n {
+			out.Start, out.Duration = append(out.Start, starts...), append(out.Duration, lengths...)
+		} else {
+			for _, i := range rows {
+				out.Start, out.Duration = append(out.Start, starts[i]), append(out.Duration, lengths[i])
+			}
+		}
+		for k := range s.columns {
+			out.Columns[k] = s.column(s.columns[k], &w.intern[k], b, rows, out.Columns[k])
+		}
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startsOf returns the starts of the spans of a block.
+func (s *spanBlocks) startsOf(b int) []uint64 {
+	offsets := s.packed(s.foot.start)
+	starts := offsets.unpack(b, &s.starts)
+	first := uint64(b) << blockBits
+	rows, begin := newPick(s.packed(s.foot.traceRow)), newPick(s.packed(s.foot.traceStart))
+	traces := s.traces()
+	trace := s.traceOf(first)
+	for i := 0; i < len(starts); trace++ {
+		to := len(starts)
+		if trace+1 < traces {
+			to = int(min(uint64(to), rows.get(trace+1)-first))
+		}
+		if to <= i && trace+1 >= traces || to < i {
+			s.fail("traces are not in order")
+		}
+		at := begin.get(trace)
+		for j := i; j < to; j++ {
+			starts[j] += at
+		}
+		i = to
+	}
+	return starts
+}
+
+// column appends the numbers of the values that rows of a block have.
+func (s *spanBlocks) column(readers []columnReader, in *interner, b int, rows []uint16, out []uint32) []uint32 {
+	from := len(out)
+	for range rows {
+		out = append(out, 0)
+	}
+	part := out[from:]
+	for k := range readers {
+		s.read(&readers[k], in, b, rows, part)
+	}
+	return out
+}
+
+// read sets the numbers of those rows that have none yet and have the field.
+func (s *spanBlocks) read(c *columnReader, in *interner, b int, rows []uint16, out []uint32) {
+	keys := s.rowKeys(0, b)
+	first := uint64(b) << blockBits
+	switch c.kind {
+	case readSeries:
+		for j, i := range rows {
+			if out[j] != 0 {
+				continue
+			}
+			n := c.series[keys[i]]
+			if n == 0 {
+				if v, ok := s.common(c.FieldRef, keys[i]); ok {
+					n = in.value(v)
+				}
+				n++
+				c.series[keys[i]] = n
+			}
+			out[j] = n - 1
+		}
+	case readColumn, readRest:
+		for j, i := range rows {
+			if out[j] == 0 && c.has[keys[i]] != 0 {
+				out[j] = s.number(c, in, c.at(s.blockScan, first+uint64(i)))
+			}
+		}
+	case readMessage:
+		for j := range out {
+			if out[j] == 0 {
+				out[j] = in.text("")
+			}
+		}
+	case readDuration, readRoot:
+		ref := s.foot.duration
+		if c.kind == readRoot {
+			ref = s.foot.parent
+		}
+		p := newPick(s.packed(ref))
+		for j, i := range rows {
+			if out[j] != 0 {
+				continue
+			}
+			v := p.get(first + uint64(i))
+			if c.kind == readRoot {
+				out[j] = in.value(span.Bool(v == 0))
+			} else {
+				out[j] = in.value(span.Int(int64(v)))
+			}
+		}
+	}
+}
+
+// common is the value of a field that the spans of a series have in common.
+func (s *spanBlocks) common(r *FieldRef, number uint64) (span.Value, bool) {
+	se := &s.t.series[number]
+	name := unsafeString(s.table(s.foot.names).at(uint64(se.name)))
+	return r.common(name, span.Kind(se.kind), span.StatusCode(se.status), s.resource(s.t, se.resource), s.scope(s.t, se.scope))
+}
+
+// number is that of a value of a column.
+func (s *spanBlocks) number(c *columnReader, in *interner, at uint64) uint32 {
+	if c.ref.enc == encPages {
+		return s.textNumber(c, in, s.pageText(c.ref, &c.pages, at))
+	}
+	v := c.values.get(at)
+	if c.few == nil {
+		return in.value(numberValue(c.ref.typ, unorder(c.ref.typ, v)))
+	}
+	if v >= uint64(len(c.few)) {
+		s.fail("position beyond the dictionary")
+	}
+	n := c.few[v]
+	if n == 0 {
+		if c.ref.enc == encTable {
+			n = s.textNumber(c, in, s.table(c.ref.texts).at(v))
+		} else {
+			few := s.packed(c.ref.few)
+			n = in.value(numberValue(c.ref.typ, unorder(c.ref.typ, few.get(v))))
+		}
+		n++
+		c.few[v] = n
+	}
+	return n - 1
+}
+
+func (s *spanBlocks) textNumber(c *columnReader, in *interner, text []byte) uint32 {
+	switch {
+	case c.kind == readRest:
+		if v, ok := span.Get(appendRest(nil, unsafeString(text)), c.Key); ok {
+			return in.value(v)
+		}
+		return 0
+	case c.ref.typ == span.TypeString:
+		return in.text(unsafeString(text))
+	}
+	return in.value(textValue(c.ref.typ, unsafeString(text)))
+}

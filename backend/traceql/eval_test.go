@@ -1,0 +1,99 @@
+package traceql
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/throughline/throughline/backend/span"
+)
+
+// describe writes spansets in a form that both evaluators' results have.
+func describe(sets []Spanset) string {
+	s := ""
+	for _, set := range sets {
+		s += fmt.Sprint(set.Spans)
+		for _, a := range set.Attributes {
+			s += fmt.Sprintf(" %s=%s %v", a.Name, a.Value.typ, a.Value)
+		}
+		s += "\n"
+	}
+	return s
+}
+
+func describeOracle(sets []oracleSet) string {
+	s := ""
+	for _, set := range sets {
+		s += fmt.Sprint(set.spans)
+		for _, a := range set.attributes {
+			s += " " + a
+		}
+		s += "\n"
+	}
+	return s
+}
+
+// rounds is how many random queries a test tries.
+func rounds(t testing.TB) int {
+	if testing.Short() {
+		return 2_000
+	}
+	return 20_000
+}
+
+func TestSearchEqualsOracle(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	g := generator{r}
+	tried, matched := 0, 0
+	for range rounds(t) {
+		text := g.query()
+		q, err := Parse(text)
+		if err != nil {
+			continue
+		}
+		tried++
+		p := Compile(q)
+		e, view := p.NewEvaluator(), NewView(p)
+		for range 3 {
+			tr := randomTrace(r, 12)
+			got := describe(e.Search(view.Reset(tr)))
+			want := describeOracle(oracle{tr}.search(q))
+			if got != want {
+				t.Fatalf("%s\n%s got\n%swant\n%s", q, dump(tr), got, want)
+			}
+			if got != "" {
+				matched++
+			}
+		}
+	}
+	t.Logf("%d queries, %d matches", tried, matched)
+	if tried < rounds(t)/3 || matched < tried/2 {
+		t.Errorf("only %d queries of %d were tried, with %d matches", tried, rounds(t), matched)
+	}
+}
+
+// dump writes a trace for a failure.
+func dump(t *span.Trace) string {
+	o := oracle{t}
+	s := ""
+	for i := range t.Spans {
+		x := &t.Spans[i]
+		s += fmt.Sprintf("%d parent=%d name=%q kind=%s status=%s duration=%s", i, o.parent(i), x.Name, x.Kind, x.Status.Code, x.Duration())
+		write := func(scope string, attributes []span.Attribute) {
+			for _, a := range attributes {
+				s += fmt.Sprintf(" %s.%s=%s", scope, a.Key, ValueOf(a.Value))
+			}
+		}
+		write("span", x.Attributes)
+		write("resource", x.Resource.Attributes)
+		write("instrumentation", x.Scope.Attributes)
+		for _, e := range x.Events {
+			write("event", e.Attributes)
+		}
+		for _, l := range x.Links {
+			write("link", l.Attributes)
+		}
+		s += "\n"
+	}
+	return s
+}

@@ -1,0 +1,239 @@
+package traceql
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"testing"
+	"time"
+
+	"github.com/throughline/throughline/backend/span"
+)
+
+// metricsOracle computes a metrics query from a list of all values.
+func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint64]float64 {
+	type key struct {
+		labels string
+		at     uint64
+	}
+	values := map[key][]float64{}
+	unit := 1.0
+	if q.Metrics.Field != nil && q.Metrics.Field.Type() == TypeDuration {
+		unit = 1e-9
+	}
+	for _, tr := range traces {
+		o := oracle{tr}
+		for _, set := range o.search(q) {
+			for _, i := range set.spans {
+				at := uint64(math.Ceil(float64(tr.Spans[i].StartTime)/float64(r.Step))) * r.Step
+				if at <= r.Start || at > r.End {
+					continue
+				}
+				labels := ""
+				for _, by := range q.Metrics.By {
+					v := o.value(&by, i)
+					labels += fmt.Sprintf("%s=%s %v;", by.Attribute, v.typ, v)
+				}
+				value := 1.0
+				if q.Metrics.Field != nil {
+					var ok bool
+					if value, ok = o.value(q.Metrics.Field, i).Number(); !ok {
+						continue
+					}
+				}
+				values[key{labels, at}] = append(values[key{labels, at}], value)
+			}
+		}
+	}
+	out := map[string]map[uint64]float64{}
+	set := func(labels string, at uint64, v float64) {
+		if out[labels] == nil {
+			out[labels] = map[uint64]float64{}
+		}
+		out[labels][at] = v
+	}
+	for k, all := range values {
+		sum := 0.0
+		for _, v := range all {
+			sum += v
+		}
+		switch q.Metrics.Func {
+		case Rate:
+			set(k.labels, k.at, sum/(float64(r.Step)/1e9))
+		case CountOverTime:
+			set(k.labels, k.at, sum)
+		case SumOverTime:
+			set(k.labels, k.at, sum*unit)
+		case AvgOverTime:
+			set(k.labels, k.at, sum/float64(len(all))*unit)
+		case MinOverTime:
+			set(k.labels, k.at, slices.Min(all)*unit)
+		case MaxOverTime:
+			set(k.labels, k.at, slices.Max(all)*unit)
+		case QuantileOverTime:
+			sort.Float64s(all)
+			for _, p := range q.Metrics.Quantiles {
+				set(k.labels+fmt.Sprintf("p=float %v;", FloatValue(p)), k.at, all[max(0, int(math.Ceil(p*float64(len(all))))-1)]*unit)
+			}
+		case HistogramOverTime:
+			for _, v := range all {
+				bucket := 1.0
+				for bucket < v {
+					bucket *= 2
+				}
+				label := k.labels + fmt.Sprintf("__bucket=float %v;", FloatValue(bucket*unit))
+				set(label, k.at, out[label][k.at]+1)
+			}
+		}
+	}
+	return out
+}
+
+// Several accumulators, merged in any order, say what the oracle says.
+func TestMetricsEqualOracle(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	g := generator{r}
+	rng := Range{testStart, testStart + 13*testStep, testStep}
+	nonEmpty := 0
+	for range rounds(t) / 20 {
+		q, err := Parse(g.metrics())
+		if err != nil {
+			continue
+		}
+		var traces []*span.Trace
+		for range 1 + r.IntN(20) {
+			traces = append(traces, randomTrace(r, 30))
+		}
+		p := Compile(q)
+		var parts []*Accumulator
+		for range 3 {
+			a, err := p.NewAccumulator(rng, MetricsOptions{MaxExemplars: 5})
+			if err != nil {
+				t.Fatal(err)
+			}
+			parts = append(parts, a)
+		}
+		for _, tr := range traces {
+			if err := pick(r, parts).Observe(p.NewEvaluator(), NewView(p).Reset(tr)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, a := range parts[1:] {
+			if err := parts[0].Merge(a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := metricsOracle(q, traces, rng)
+		got := map[string]map[uint64]float64{}
+		for _, s := range parts[0].Result() {
+			label := ""
+			for _, l := range s.Labels {
+				if l.Name != labelName {
+					label += fmt.Sprintf("%s=%s %v;", l.Name, l.Value.typ, l.Value)
+				}
+			}
+			if got[label] != nil {
+				t.Fatalf("%s: two series %s", q, label)
+			}
+			got[label] = map[uint64]float64{}
+			for _, x := range s.Samples {
+				got[label][x.Time] = x.Value
+			}
+		}
+		if len(want) > 0 {
+			nonEmpty++
+		}
+		if diff := differences(got, want); diff != "" {
+			t.Fatalf("%s: %s\n got %v\nwant %v", q, diff, got, want)
+		}
+	}
+	if nonEmpty < rounds(t)/100 {
+		t.Errorf("only %d queries had series", nonEmpty)
+	}
+}
+
+// differences tolerates what a sketch and the order of sums may change, and
+// samples of 0 where nothing was.
+func differences(got, want map[string]map[uint64]float64) string {
+	for label := range got {
+		if want[label] == nil {
+			return "series too many: " + label
+		}
+	}
+	for label, samples := range want {
+		if got[label] == nil {
+			return "series missing: " + label
+		}
+		for at, v := range got[label] {
+			w := samples[at]
+			if math.Abs(v-w) > 0.008*math.Abs(w)+1e-12 {
+				return fmt.Sprintf("series %s at %d: %v, want %v", label, at, v, w)
+			}
+		}
+		for at, w := range samples {
+			if _, ok := got[label][at]; !ok {
+				return fmt.Sprintf("series %s has no sample at %d, want %v", label, at, w)
+			}
+		}
+	}
+	return ""
+}
+
+// A quantile of many values is within 0.8 % of the exact one.
+func TestSketch(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, n := range []int{1, 2, 63, 64, 65, 66, 1000, 20_000} {
+		var a, b sketch
+		var all []float64
+		for range n {
+			v := math.Exp(r.NormFloat64()*5 + 10)
+			if r.IntN(10) == 0 {
+				v = float64(r.IntN(3))
+			}
+			all = append(all, v)
+			if r.IntN(2) == 0 {
+				a.add(v, 1)
+			} else {
+				b.add(v, 1)
+			}
+		}
+		a.merge(&b)
+		sort.Float64s(all)
+		for _, q := range []float64{0, 0.01, 0.25, 0.5, 0.9, 0.99, 1} {
+			want := all[max(0, int(math.Ceil(q*float64(n)))-1)]
+			if got := a.quantile(q); math.Abs(got-want) > 0.008*want {
+				t.Errorf("quantile %v of %d values is %v, want %v", q, n, got, want)
+			}
+		}
+	}
+}
+
+func TestMetricsAreBounded(t *testing.T) {
+	q, err := Parse("{ } | rate() by(span:id)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Compile(q)
+	if _, err := p.NewAccumulator(Range{0, uint64(time.Hour), uint64(time.Millisecond)}, MetricsOptions{}); err == nil {
+		t.Error("3.6 million samples are no error")
+	}
+	if _, err := p.NewAccumulator(Range{5, 5, 1}, MetricsOptions{}); err == nil {
+		t.Error("an empty range is no error")
+	}
+	a, err := p.NewAccumulator(Range{Start: 0, End: math.MaxInt64}, MetricsOptions{MaxSeries: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(9, 9))
+	e, view := p.NewEvaluator(), NewView(p)
+	for range 1000 {
+		if err = a.Observe(e, view.Reset(randomTrace(r, 5))); err != nil {
+			break
+		}
+	}
+	if err == nil || len(a.Result()) != 10 {
+		t.Errorf("error %v, %d series", err, len(a.Result()))
+	}
+}

@@ -1,0 +1,90 @@
+package traceql
+
+import (
+	"strings"
+
+	"github.com/throughline/throughline/backend/span"
+)
+
+// Holds reports whether one value of the attribute fulfils the condition; Nil is
+// that of a span without one.
+func (c *Condition) Holds(v Value) bool {
+	if c.Value.IsNil() {
+		return v.IsNil() == (c.Op == OpEqual)
+	}
+	return holds(c.Op, &v, &c.Value, c.Matcher)
+}
+
+// Clone is a copy that shares no memory with v.
+func (v Value) Clone() Value {
+	v.text = strings.Clone(v.text)
+	if v.list != nil {
+		var list span.Value
+		if list.ReadProto(string(v.list.AppendProto(nil))) == nil {
+			v.list = &list
+		}
+	}
+	return v
+}
+
+// Bounds is the first and the last start, in unix nanoseconds, of spans that an
+// accumulator counts.
+func (a *Accumulator) Bounds() (first, last uint64) {
+	return a.intervals.Start + 1, a.intervals.End
+}
+
+// Group is the series of an accumulator that spans with the same values of by()
+// belong to. It is for a store that judges spans by itself and knows of each what
+// Observe would find out.
+type Group struct {
+	group
+	from, to uint64 // the interval that the last span was in, as the next
+	at       int
+}
+
+// Group returns the group of the values of by(), in their order. The values are
+// copied. Asking for a group is observing a span in it: call it only when there is
+// one, and, if the function has an attribute, one with a number.
+func (a *Accumulator) Group(labels []Value) (*Group, error) {
+	a.key = a.key[:0]
+	for _, v := range labels {
+		a.key = appendKey(a.key, v)
+	}
+	if g, ok := a.groups[string(a.key)]; ok {
+		return g, nil
+	}
+	own := make([]Value, len(labels))
+	for i, v := range labels {
+		own[i] = v.Clone()
+	}
+	return a.newGroup(string(a.key), own)
+}
+
+// Add counts a span that starts at start, which lies within Bounds, with the value
+// of the function's attribute, durations in nanoseconds. It reports whether the
+// span is wanted as an exemplar, for AddExemplar.
+func (a *Accumulator) Add(g *Group, start uint64, value float64) (exemplar bool) {
+	if start <= g.from || start > g.to {
+		at := a.intervals.index(start)
+		if at < 0 {
+			return false
+		}
+		g.at, g.from, g.to = at, a.intervals.time(at)-a.intervals.Step, a.intervals.time(at)
+		if a.intervals.instant {
+			g.from = a.intervals.Start
+		}
+	}
+	g.observe(a.metrics, g.at, value, 1)
+	return a.exemplars < a.options.MaxExemplars && g.wantsExemplar(g.at)
+}
+
+// AddExemplar adds the span of which Add said that it is wanted.
+func (a *Accumulator) AddExemplar(g *Group, x Exemplar) {
+	x.interval = g.at
+	a.exemplars++
+	g.exemplars = append(g.exemplars, x)
+}
+
+func (g *group) wantsExemplar(at int) bool {
+	return len(g.exemplars) == 0 || g.exemplars[len(g.exemplars)-1].interval != at
+}
