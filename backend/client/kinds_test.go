@@ -1,12 +1,15 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/throughline/throughline/backend/server"
+	"github.com/throughline/throughline/backend/server/servertest"
 	"github.com/throughline/throughline/backend/span"
 )
 
@@ -138,4 +141,82 @@ func TestTempo(t *testing.T) {
 	}
 	now := time.Now()
 	golden(t, "tempo.golden", ask(t, c, url, now.Add(-time.Hour), now))
+}
+
+// The same questions to a whole server of ours, by its own API and by the two that
+// it has for the clients of others.
+func TestThroughline(t *testing.T) {
+	s := servertest.Start(t, server.Config{})
+	s.SendGolden(t)
+	for kind, root := range map[Kind]string{KindThroughline: s.Base, KindTempo: s.Base + "/tempo", KindJaeger: s.Base} {
+		t.Run(string(kind), func(t *testing.T) {
+			c, err := open(t, Options{URL: root, Kind: kind})
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "throughline-as-"+string(kind)+".golden", ask(t, c, root, goldenStart, goldenEnd))
+		})
+	}
+	c, err := open(t, Options{URL: s.Base})
+	if err != nil || c.Kind() != KindThroughline {
+		t.Errorf("kind %v: %v", c, err)
+	}
+}
+
+// Tail tells of a trace that arrives and that grows, and not of what was there.
+func TestTail(t *testing.T) {
+	s := servertest.Start(t, server.Config{})
+	s.SendGolden(t)
+	for kind, root := range map[Kind]string{KindThroughline: s.Base, KindTempo: s.Base + "/tempo", KindJaeger: s.Base} {
+		t.Run(string(kind), func(t *testing.T) {
+			c, err := open(t, Options{URL: root, Kind: kind})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var id span.TraceID
+			copy(id[:], "tail of "+kind)
+			found := make(chan Match, 100)
+			ended := make(chan error, 1)
+			go func() {
+				ended <- c.Tail(ctx, Query{TraceQL: `{ name = "wanted" }`}, func(m Match) error {
+					found <- m
+					return nil
+				})
+			}()
+			send := func(n int, name string) {
+				now := time.Now().UnixNano()
+				s.Send(t, fmt.Appendf(nil, `{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"tailed"}}]},"scopeSpans":[{"spans":[
+					{"traceId":"%s","spanId":"%016x","name":%q,"startTimeUnixNano":"%d","endTimeUnixNano":"%d"}]}]}]}`, id, n, name, now, now+int64(n)))
+			}
+			// When Tail has begun is not told, so spans come until it says so.
+			sent := 0
+			await := func(spans int) {
+				t.Helper()
+				for {
+					sent++
+					send(sent, "wanted")
+					select {
+					case m := <-found:
+						if m.TraceID != id {
+							t.Fatalf("found %s", m.TraceID)
+						}
+						if m.SpanCount >= spans {
+							return
+						}
+					case err := <-ended:
+						t.Fatalf("ended with %v", err)
+					case <-time.After(200 * time.Millisecond):
+					}
+				}
+			}
+			await(1)
+			await(sent + 1)
+			cancel()
+			if err := <-ended; err != nil {
+				t.Errorf("ended with %v", err)
+			}
+		})
+	}
 }
