@@ -38,6 +38,9 @@ const (
 	defaultMaxBytes = 256 << 20
 )
 
+// ErrURL is wrapped by the error of a URL that cannot be a server's.
+var ErrURL = errors.New("URL of a server")
+
 // ErrTooLarge is wrapped by the error of an answer that is more than MaxBytes.
 var ErrTooLarge = errors.New("answer is too large")
 
@@ -75,16 +78,9 @@ type remote struct {
 }
 
 func newRemote(o Options) (*remote, error) {
-	text := o.URL
-	if text != "" && !strings.Contains(text, "://") {
-		text = "http://" + text
-	}
-	root, err := url.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("URL %q: %w", o.URL, err)
-	}
-	if root.Scheme != "http" && root.Scheme != "https" || root.Host == "" || root.RawQuery != "" {
-		return nil, fmt.Errorf("URL %q: want the root of a server, such as http://localhost:16686", o.URL)
+	root, err := url.Parse(o.URL)
+	if err != nil || root.Scheme != "http" && root.Scheme != "https" || root.Host == "" || root.RawQuery != "" {
+		return nil, fmt.Errorf("%w: %q: want http://host:port or https://host:port", ErrURL, o.URL)
 	}
 	r := &remote{root: root, header: o.Header.Clone(), timeout: o.Timeout, maxBytes: o.MaxBytes}
 	if r.header == nil {

@@ -81,6 +81,9 @@ func (c *connection) open(ctx context.Context, cmd *cobra.Command) (client.Clien
 		return nil, nil, err
 	}
 	cl, err := client.Open(ctx, options)
+	if errors.Is(err, client.ErrURL) {
+		err = &usageError{fmt.Errorf("--url: %w", err)}
+	}
 	return cl, func() error { return nil }, err
 }
 
