@@ -103,7 +103,9 @@ func hidden(r rune) bool {
 	return r == utf8.RuneError || r != 0x200d && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
-// width is the number of columns that text takes.
+// Width is the number of columns that text takes.
+func Width(text string) int { return width(text) }
+
 func width(text string) int { return uniseg.StringWidth(text) }
 
 // cut shortens text to a width.

@@ -28,7 +28,7 @@ var modules = []string{"apps/articles", "backend", "tracing/go"}
 // traceql} → span.
 var backendImports = map[string][]string{
 	"cmd/throughline": {
-		"api", "api/jaeger", "client", "ingest", "load", "mcp", "mocks", "query", "server", "span", "store", "system", "terminal", "tracefile", "ui",
+		"api", "api/jaeger", "client", "ingest", "load", "mcp", "mocks", "query", "server", "span", "store", "system", "terminal", "traceql", "tracefile", "ui",
 	},
 	"client":            {"span", "traceql"},
 	"load":              {},

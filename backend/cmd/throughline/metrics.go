@@ -61,7 +61,7 @@ no such metrics.` + readingHelp + environmentHelp,
 			}
 			list, err := ask(cmd, &c, func(ctx context.Context, cl client.Client) ([]client.Series, error) { return cl.Metrics(ctx, q) })
 			if err != nil {
-				return err
+				return explain(q.TraceQL, err)
 			}
 			switch {
 			case csv:

@@ -80,7 +80,7 @@ error, and on what --fail-if-found and --fail-if-empty say; 2 on wrong usage.` +
 			}
 			found, err := ask(cmd, &c, func(ctx context.Context, cl client.Client) (client.Found, error) { return cl.Search(ctx, query) })
 			if err != nil {
-				return err
+				return explain(query.TraceQL, err)
 			}
 			if json {
 				err = writeJSON(cmd.OutOrStdout(), foundJSON(found))

@@ -58,7 +58,7 @@ than two minutes after the trace began is missed.` + serverHelp + environmentHel
 			if json {
 				show = func(m *client.Match) error { return writeJSON(cmd.OutOrStdout(), matchOf(m)) }
 			}
-			return errors.Join(tail(cmd.Context(), cl, query, count, show), end())
+			return errors.Join(explain(query.TraceQL, tail(cmd.Context(), cl, query, count, show)), end())
 		},
 	}
 	c.add(cmd)
