@@ -85,7 +85,7 @@ const (
 	exportPath = "/api/native/v1/export"
 )
 
-// maxForm bounds the body of the login's form.
+// maxForm bounds the body of a login.
 const maxForm = 16 << 10
 
 type server struct {

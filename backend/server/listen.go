@@ -61,7 +61,9 @@ func (l *listeners) close() {
 }
 
 func (l *listeners) addresses() Addresses {
-	return Addresses{Listen: addressOf(l.web), OTLPGRPC: addressOf(l.grpc), OTLPHTTP: addressOf(l.http), JaegerGRPC: addressOf(l.jaeger)}
+	return Addresses{
+		Listen: addressOf(l.web), OTLPGRPC: addressOf(l.grpc), OTLPHTTP: addressOf(l.http), JaegerGRPC: addressOf(l.jaeger),
+	}
 }
 
 func addressOf(l net.Listener) string {

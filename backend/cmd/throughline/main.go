@@ -50,7 +50,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return cmd.Help()
 		},
 	}
-	root.AddCommand(upCommand(), serveCommand(), exportCommand(), mocksCommand(), guardCommand())
+	root.AddCommand(
+		upCommand(), serveCommand(), exportCommand(), mocksCommand(), guardCommand(),
+		searchCommand(), traceCommand(), servicesCommand(), operationsCommand(), metricsCommand(), tailCommand(),
+		importCommand(), loadCommand(), mcpCommand(), versionCommand(), manCommand(),
+	)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -76,6 +80,7 @@ func isUsage(err error) bool {
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return true
 	}
-	// Cobra has no type for these two.
-	return strings.HasPrefix(err.Error(), "unknown command ") || strings.Contains(err.Error(), " arg(s), ")
+	// Cobra has no types for these.
+	text := err.Error()
+	return strings.HasPrefix(text, "unknown command ") || strings.Contains(text, " arg(s), ") || strings.HasPrefix(text, "if any flags in the group ")
 }

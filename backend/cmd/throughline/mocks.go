@@ -32,7 +32,7 @@ reads its file at its start, so restart it to see new data.`,
 			if err := defaultFiles(&c); err != nil {
 				return err
 			}
-			c.Progress = progress(cmd.ErrOrStderr())
+			c.Progress = progress(cmd.ErrOrStderr(), "writing")
 			if err := mocks.Write(cmd.Context(), c); err != nil {
 				if errors.Is(err, mocks.ErrCounts) {
 					return &usageError{err}
@@ -72,7 +72,7 @@ func defaultFiles(c *mocks.Config) error {
 }
 
 // progress draws a bar when w is a terminal.
-func progress(w io.Writer) func(done, total int) {
+func progress(w io.Writer, doing string) func(done, total int) {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return nil
@@ -82,7 +82,7 @@ func progress(w io.Writer) func(done, total int) {
 		if bar == nil {
 			bar = progressbar.NewOptions(total,
 				progressbar.OptionSetWriter(w),
-				progressbar.OptionSetDescription("writing"),
+				progressbar.OptionSetDescription(doing),
 				progressbar.OptionShowCount(),
 				progressbar.OptionClearOnFinish())
 		}

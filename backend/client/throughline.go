@@ -1,0 +1,125 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/throughline/throughline/backend/span"
+)
+
+// throughline reads a server by its native API, and by its Tempo API what is said
+// in TraceQL.
+type throughline struct {
+	r *remote
+	tempo
+}
+
+const native = "api/native/v1/"
+
+func (t *throughline) Search(ctx context.Context, q Query) (Found, error) {
+	return t.search(ctx, q.orDefault(0))
+}
+
+func (t *throughline) Trace(ctx context.Context, id span.TraceID) (*span.Trace, error) {
+	body, err := t.r.read(ctx, "application/json", native+"traces/"+id.String(), nil)
+	if hasStatus(err, http.StatusNotFound) {
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	batch, err := span.DecodeJSON(body, limits)
+	if err != nil {
+		return nil, fmt.Errorf("reading trace %s: %w", id, err)
+	}
+	return only(batch.Spans, id)
+}
+
+func (t *throughline) Services(ctx context.Context) ([]Service, error) {
+	var answer struct {
+		Services []struct {
+			Name                  string
+			SpanCount, ErrorCount int
+			LastSeenUnixNano      integer
+		}
+	}
+	if err := t.r.get(ctx, native+"services", nil, &answer); err != nil {
+		return nil, err
+	}
+	list := []Service{}
+	for _, s := range answer.Services {
+		list = append(list, Service{
+			Name: s.Name, Counts: &Counts{s.SpanCount, s.ErrorCount}, LastSeen: time.Unix(0, int64(s.LastSeenUnixNano)),
+		})
+	}
+	return list, nil
+}
+
+func (t *throughline) Operations(ctx context.Context, service string) ([]Operation, error) {
+	query := url.Values{}
+	if service != "" {
+		query.Set("service", service)
+	}
+	var answer struct {
+		Operations []struct {
+			Service, Name, Kind   string
+			SpanCount, ErrorCount int
+		}
+	}
+	if err := t.r.get(ctx, native+"operations", query, &answer); err != nil {
+		return nil, err
+	}
+	list := []Operation{}
+	for _, o := range answer.Operations {
+		kind, _ := span.ParseKind(o.Kind)
+		list = append(list, Operation{Service: o.Service, Name: o.Name, Kind: kind, Counts: &Counts{o.SpanCount, o.ErrorCount}})
+	}
+	return list, nil
+}
+
+// Tail asks again whenever the server says that traces have arrived.
+func (t *throughline) Tail(ctx context.Context, q Query, found func(Match) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changes := make(chan struct{}, 1)
+	ended := make(chan error, 1)
+	resp, err := t.r.open(ctx, "text/event-stream", native+"stream", nil)
+	if err != nil {
+		return notCancelled(ctx, err)
+	}
+	go func() {
+		defer resp.Body.Close()
+		ended <- events(resp, func(event string) {
+			if event == "trace" || event == "reset" {
+				select {
+				case changes <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}()
+	return follow(ctx, t.Search, q, changes, ended, found)
+}
+
+// maxEvent bounds one line of a stream.
+const maxEvent = 1 << 20
+
+// events calls each for every server-sent event, with its name, until the end.
+func events(resp *http.Response, each func(event string)) error {
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, maxEvent)
+	for lines.Scan() {
+		if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+			each(name)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("reading the stream of traces: %w", err)
+	}
+	return fmt.Errorf("the server ended the stream of traces")
+}
