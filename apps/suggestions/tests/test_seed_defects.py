@@ -114,7 +114,7 @@ def _pinned(path):
     found = {}
     text = (ROOT / path).read_text().replace("\\\n", " ")
     for line in text.splitlines():
-        if match := re.match(r"([A-Za-z0-9._-]+)==(\S+)\s+(.*)", line):
+        if match := re.match(r"([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)\s+(.*)", line):
             found[_normal(match[1])] = (
                 match[2],
                 re.findall(r"--hash=sha256:([0-9a-f]{64})", match[3]),
