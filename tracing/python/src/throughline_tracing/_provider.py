@@ -148,6 +148,14 @@ class OTLPProvider:
         _exit.unregister(self)
         return self.dropped_spans == 0
 
+    def start_afresh(self) -> None:
+        """Make this provider the own one of a child that was not forked by `os.fork`."""
+        for one in self._queues:
+            one.after_fork_in_child()
+        handle = getattr(self._provider, "_handle_fork", None)
+        if handle is not None:
+            handle()
+
 
 def configure(
     service_name: str | None = None,
