@@ -299,3 +299,58 @@ def test_metrics_of_the_file_are_installed(write):
         OTEL_CONFIG_FILE=str(path),
     )
     assert '"name": "c"' in done.stdout
+
+
+def test_limits_and_ids_are_those_of_the_file(write, monkeypatch):
+    """What the file leaves out has the specification's default, not the environment's value."""
+    monkeypatch.setenv("OTEL_SPAN_EVENT_COUNT_LIMIT", "1")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "team=of-the-environment")
+    write(
+        """
+        file_format: "1.0"
+        attribute_limits:
+          attribute_value_length_limit: 3
+        tracer_provider:
+          processors:
+            - simple:
+                exporter:
+                  console:
+          limits:
+            attribute_count_limit: 2
+        """
+    )
+    provider = OTLPProvider("svc", resource_attributes={"team": "of-the-code"})
+    span = provider.provider.get_tracer("t").start_span(
+        "s", attributes={"a": "12345", "b": 1, "c": 2}
+    )
+    for _ in range(3):
+        span.add_event("e")
+    assert (len(span.attributes), len(span.events)) == (2, 3)
+    assert "12345" not in span.attributes.values()
+    assert "team" not in span.resource.attributes
+    assert span.resource.attributes["service.name"].startswith("unknown_service")
+    provider.shutdown()
+
+
+def test_what_a_plugin_raises_is_told(write):
+    write(FILE.format(exporter="{carrier: {}}"))
+    with pytest.raises(ConfigurationError, match=r"OTEL_CONFIG_FILE.*carrier"):
+        OTLPProvider("svc")
+
+
+def test_configure_tells_all_faults_of_the_file(write):
+    path = write('file_format: "1.0"\npropagator: {composite_list: "pigeon,smoke"}\n')
+    done = run_python(
+        """
+        from throughline_tracing import configure
+        from throughline_tracing.exceptions import ConfigurationError
+        try:
+            configure()
+        except ConfigurationError as error:
+            print(len(error.faults), error)
+        """,
+        OTEL_CONFIG_FILE=str(path),
+    )
+    assert done.stdout.startswith("2 ")
+    assert "pigeon" in done.stdout
+    assert str(path) in done.stdout

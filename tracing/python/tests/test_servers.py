@@ -85,7 +85,7 @@ def running(command, log, **environ):
     with log.open("w") as out:
         process = subprocess.Popen(
             command,
-            env=environment(**environ, OTEL_BSP_SCHEDULE_DELAY="600000"),
+            env=environment(**{"OTEL_BSP_SCHEDULE_DELAY": "600000"} | environ),
             cwd=log.parent,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -113,7 +113,9 @@ def test_uwsgi(tmp_path, options):
     command += ["--http-socket", "127.0.0.1:0", "--wsgi-file", "app.py", *options]
     with (
         Receiver() as receiver,
-        running(command, log, TRACING_BACKEND_URL=receiver.http_url) as server,
+        running(
+            command, log, TRACING_BACKEND_URL=receiver.http_url, OTEL_BSP_SCHEDULE_DELAY="50"
+        ) as server,
     ):
         port = eventually(lambda: _port(log))
 
@@ -129,12 +131,13 @@ def test_uwsgi(tmp_path, options):
             pids.add(eventually(get))
             served += 1
             assert served < 5000, "one worker takes all requests"
-        server.send_signal(signal.SIGTERM)
-        server.wait(DEADLINE)
+        # While it runs: uWSGI runs no exit handlers in a worker that is stopped in a request.
         spans = receiver.wait(served, DEADLINE, lambda span: span.name == "work")
         assert len(spans) == served
         assert len({span.trace_id for span in spans}) == served
         assert len({span.resource["service.instance.id"] for span in spans}) == 2
+        server.send_signal(signal.SIGTERM)
+        server.wait(DEADLINE)
 
 
 def _port(log):
