@@ -84,6 +84,10 @@ check-python: $(DEV_STAMP)
 	cd apps/suggestions && $(VENV_PYTHON) -m throughline_tracing.check suggestions \
 	  --ignore 'suggestions.config.*' --ignore 'suggestions.server.*' --ignore 'suggestions.views.*'
 
+.PHONY: cover-python
+cover-python: $(DEV_STAMP) ## the Python package's coverage by branches, at least 98 %
+	cd tracing/python && $(VENV_PYTHON) -m pytest -q --cov
+
 # UI
 
 .PHONY: need-node

@@ -28,6 +28,9 @@ func newFromFile(ctx context.Context, path string, cfg Config, logger *slog.Logg
 	if err != nil {
 		return nil, fmt.Errorf("parsing %s %q: %w", configFileEnv, path, err)
 	}
+	if !strings.HasPrefix(model.FileFormat, "1.") {
+		return nil, fmt.Errorf("parsing %s %q: file_format %q is not supported: want 1.0", configFileEnv, path, model.FileFormat)
+	}
 	if cfg.BackendURL != "" || env(BackendURLEnv) != "" {
 		logger.Warn(BackendURLEnv+" is ignored, because "+configFileEnv+" is set", "file", path)
 	}

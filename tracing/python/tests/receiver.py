@@ -1,6 +1,8 @@
 """A real OTLP receiver on 127.0.0.1, gRPC and HTTP, that keeps what it is sent."""
 
+import base64
 import gzip
+import json
 import threading
 import time
 import zlib
@@ -9,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
+from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as rpc
 
@@ -30,6 +33,7 @@ class Span:
     attributes: dict
     resource: dict
     events: list
+    links: list
     trace_state: str
     flags: int
     headers: dict = field(repr=False)
@@ -134,13 +138,29 @@ class _Handler(BaseHTTPRequestHandler):
         elif encoding == "deflate":
             body = zlib.decompress(body)
         headers = {k.lower(): v for k, v in self.headers.items()} | {":path": self.path}
-        ok = self.receiver.take(pb.ExportTraceServiceRequest.FromString(body), headers)
+        is_json = headers["content-type"] == "application/json"
+        read = from_json if is_json else pb.ExportTraceServiceRequest.FromString
+        ok = self.receiver.take(read(body), headers)
         self.send_response(200 if ok else 401)
         self.send_header("content-length", "0")
         self.end_headers()
 
     def log_message(self, *_):
         pass
+
+
+def from_json(body):
+    """Read OTLP's JSON, as strictly as it is written: ids in hex, enumerations as numbers."""
+
+    def convert(pairs):
+        found = dict(pairs)
+        for key in found.keys() & {"traceId", "spanId", "parentSpanId"}:
+            assert len(found[key]) == (32 if key == "traceId" else 16)
+            found[key] = base64.b64encode(bytes.fromhex(found[key])).decode()
+        assert not isinstance(found.get("kind"), str)
+        return found
+
+    return ParseDict(json.loads(body, object_pairs_hook=convert), pb.ExportTraceServiceRequest())
 
 
 def _attributes(pairs):
@@ -168,6 +188,7 @@ def _span(s, resource, scope, headers):
         attributes=_attributes(s.attributes),
         resource=resource,
         events=[(e.name, _attributes(e.attributes)) for e in s.events],
+        links=[(x.trace_id.hex(), x.span_id.hex()) for x in s.links],
         trace_state=s.trace_state,
         flags=s.flags,
         headers=headers,

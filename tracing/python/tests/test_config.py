@@ -43,6 +43,15 @@ def test_the_specified_defaults():
             {"TRACES_ENDPOINT": " ", "ENDPOINT": "http://c"},
             ("http/protobuf", "http://c/v1/traces", True),
         ),
+        ({"PROTOCOL": "http/json"}, ("http/json", "http://localhost:4318/v1/traces", True)),
+        (
+            {"ENDPOINT": "https://c/base", "PROTOCOL": "HTTP/JSON"},
+            ("http/json", "https://c/base/v1/traces", False),
+        ),
+        (
+            {"TRACES_ENDPOINT": "http://c/x", "TRACES_PROTOCOL": "http/json"},
+            ("http/json", "http://c/x", True),
+        ),
         ({"ENDPOINT": "http://c:1", "PROTOCOL": "grpc"}, ("grpc", "c:1", True)),
         ({"ENDPOINT": "https://c:1", "PROTOCOL": "grpc"}, ("grpc", "c:1", False)),
         ({"ENDPOINT": "c:1", "PROTOCOL": "grpc"}, ("grpc", "c:1", False)),
@@ -116,7 +125,7 @@ def test_numbers():
 
 WRONG = {
     "OTEL_TRACES_EXPORTER": "zipkin",
-    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "thrift",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318",
     "OTEL_EXPORTER_OTLP_CERTIFICATE": "/no/such/file",
     "OTEL_EXPORTER_OTLP_CLIENT_KEY": "/no/such/file",
@@ -160,7 +169,10 @@ def test_disabled_asks_for_nothing_else():
     assert settings.disabled
 
 
-@pytest.mark.parametrize("value", ["Bearer s3cret", "a=b,s3cret", "bad name=s3cret", "=s3cret"])
+@pytest.mark.parametrize(
+    "value",
+    ["Bearer s3cret", "a=b,s3cret", "bad name=s3cret", "=s3cret", "a=s3cret%2", "a=s3cret%0A"],
+)
 def test_faulty_headers_are_refused_without_their_value(
     value: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -225,3 +225,22 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
         **backend.environ,
     )
     assert names(backend) == ["child"]
+
+
+def test_a_fork_python_does_not_know_of(backend):
+    """What a hook of another forker calls makes it start afresh, if it is a new process."""
+    run_python(
+        SET_UP
+        + """
+from throughline_tracing import _exit
+
+child()
+_exit._after_other_fork()
+child()
+_exit._pid = -1
+_exit._after_other_fork()
+parent()
+""",
+        **backend.environ,
+    )
+    assert names(backend) == ["parent"]

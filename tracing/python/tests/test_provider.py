@@ -56,8 +56,22 @@ def record(provider, name="work", count=1):
         tracer.start_span(name).end()
 
 
+@pytest.fixture(params=["grpc", "http/protobuf", "http/json"])
+def protocol(request, monkeypatch):
+    """Each protocol in turn; JSON has to be asked for."""
+    if request.param == "http/json":
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+    return request.param
+
+
 def address(receiver, protocol):
     return receiver.grpc_address if protocol == "grpc" else receiver.http_url
+
+
+def secure_address(receiver, protocol):
+    if protocol == "grpc":
+        return f"https://localhost:{receiver.grpc_port}"
+    return f"https://localhost:{receiver.http_port}/v1/traces"
 
 
 def test_as_in_the_article(receiver):
@@ -70,9 +84,10 @@ def test_as_in_the_article(receiver):
     assert (provider.exported_spans, provider.dropped_spans) == (1, 0)
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http"])
-@pytest.mark.parametrize("compression", ["none", "gzip"])
-def test_both_protocols(receiver, provide, monkeypatch, protocol, compression):
+@pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])
+def test_protocols(receiver, provide, monkeypatch, protocol, compression):
+    if (protocol, compression) == ("grpc", "deflate"):
+        pytest.skip("gRPC has none")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", compression)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b")
     provider = provide(address(receiver, protocol))
@@ -80,9 +95,44 @@ def test_both_protocols(receiver, provide, monkeypatch, protocol, compression):
     assert provider.force_flush()
     assert len(receiver.spans) == 3
     assert receiver.requests[0]["x-tenant"] == "a b"
-    if protocol == "http":
+    if protocol != "grpc":
         assert receiver.requests[0].get("content-encoding", "none") == compression
         assert receiver.requests[0][":path"] == "/v1/traces"
+        assert ("json" in receiver.requests[0]["content-type"]) == (protocol == "http/json")
+
+
+def test_every_protocol_carries_the_same(receiver, provide, monkeypatch):
+    """JSON holds what protobuf holds: ids, parents, links, events, odd numbers and text."""
+    from opentelemetry.trace import Link, SpanContext, SpanKind, set_span_in_context
+
+    got = []
+    for protocol in ("grpc", "http/protobuf", "http/json"):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+        provider = provide(address(receiver, protocol))
+        tracer = provider.provider.get_tracer("test", "1.0")
+        far = SpanContext(1, 2, is_remote=True)
+        parent = tracer.start_span("parent", kind=SpanKind.CLIENT)
+        attributes = {"i": 2**60, "f": float("inf"), "t": "é\u2028", "l": [1, 2], "y": b"\0\xff"}
+        child = tracer.start_span(
+            "child", set_span_in_context(parent), attributes=attributes, links=[Link(far)]
+        )
+        child.record_exception(ValueError("v"))
+        child.end()
+        parent.end()
+        assert provider.force_flush()
+        child, parent = receiver.wait(2)
+        assert child.parent_span_id == parent.span_id
+        assert child.links == [(f"{1:032x}", f"{2:016x}")]
+        got.append(
+            [
+                (s.name, s.kind, s.attributes, [name for name, _ in s.events], s.flags, s.scope)
+                for s in (child, parent)
+            ]
+        )
+        assert len({child.trace_id, parent.trace_id}) == 1
+        receiver.clear()
+    assert got[0] == got[1] == got[2]
+    assert got[2][0][2] == attributes | {"l": [1, 2]}
 
 
 def test_the_resource(receiver, provide, monkeypatch):
@@ -236,6 +286,26 @@ def test_a_slow_backend_delays_the_others_by_nothing(receiver, provide):
         assert provider.dropped_spans == 1
 
 
+def test_no_delay_does_not_spin(receiver):
+    """OTEL_BSP_SCHEDULE_DELAY=0 exports at once, and costs nothing while there is nothing."""
+    run_python(
+        """
+        import time
+        from throughline_tracing import configure
+
+        provider = configure("svc")
+        provider.provider.get_tracer("t").start_span("s").end()
+        while not provider.exported_spans:
+            time.sleep(0.01)
+        before = time.process_time()
+        time.sleep(1)
+        assert time.process_time() - before < 0.25
+        """,
+        OTEL_BSP_SCHEDULE_DELAY="0",
+        TRACING_BACKEND_URL=receiver.http_url,
+    )
+
+
 # TLS.
 
 
@@ -249,7 +319,6 @@ def authority(tmp_path_factory):
     return authority
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http"])
 @pytest.mark.parametrize("token", ["right", "wrong"])
 def test_tls_and_a_token(provide, monkeypatch, caplog, authority, protocol, token):
     """P26: an https backend with a certificate of its own that demands a token, by OTEL_* alone."""
@@ -260,13 +329,9 @@ def test_tls_and_a_token(provide, monkeypatch, caplog, authority, protocol, toke
     key = authority.server.private_key_pem.bytes()
     chain = b"".join(pem.bytes() for pem in authority.server.cert_chain_pems)
     with Receiver("right", tls, grpc.ssl_server_credentials([(key, chain)])) as receiver:
-        port = receiver.grpc_port if protocol == "grpc" else receiver.http_port
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.path)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"Authorization=Bearer%20{token}")
-        monkeypatch.setenv(
-            "TRACING_BACKEND_URL",
-            f"https://localhost:{port}" + ("/v1/traces" if protocol == "http" else ""),
-        )
+        monkeypatch.setenv("TRACING_BACKEND_URL", secure_address(receiver, protocol))
         provider = provide()
         record(provider)
         provider.force_flush()
@@ -276,7 +341,6 @@ def test_tls_and_a_token(provide, monkeypatch, caplog, authority, protocol, toke
     assert token not in caplog.text
 
 
-@pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_an_untrusted_certificate_is_refused(provide, monkeypatch, authority, protocol):
     import grpc
 
@@ -286,14 +350,37 @@ def test_an_untrusted_certificate_is_refused(provide, monkeypatch, authority, pr
     chain = b"".join(pem.bytes() for pem in authority.server.cert_chain_pems)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "300")
     with Receiver(None, tls, grpc.ssl_server_credentials([(key, chain)])) as receiver:
-        port = receiver.grpc_port if protocol == "grpc" else receiver.http_port
-        provider = provide(
-            f"https://localhost:{port}" + ("/v1/traces" if protocol == "http" else "")
-        )
+        provider = provide(secure_address(receiver, protocol))
         record(provider)
         provider.shutdown(2.0)
         assert receiver.spans == []
         assert provider.dropped_spans == 1
+
+
+def test_a_client_certificate(provide, monkeypatch, authority, protocol, tmp_path):
+    """The client proves who it is, over each protocol."""
+    import grpc
+
+    client = authority.issue_cert("client@example.com")
+    client.private_key_pem.write_to_path(tmp_path / "key.pem")
+    client.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.path)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(tmp_path / "cert.pem"))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(tmp_path / "key.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_verify_locations(authority.path)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    authority.server.configure_cert(tls)
+    key = authority.server.private_key_pem.bytes()
+    chain = b"".join(pem.bytes() for pem in authority.server.cert_chain_pems)
+    credentials = grpc.ssl_server_credentials(
+        [(key, chain)], authority.cert_pem.bytes(), require_client_auth=True
+    )
+    with Receiver(None, tls, credentials) as receiver:
+        provider = provide(secure_address(receiver, protocol))
+        record(provider)
+        assert provider.force_flush()
+        assert len(receiver.spans) == 1
 
 
 # What goes wrong is counted and said once.

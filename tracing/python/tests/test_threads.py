@@ -10,7 +10,7 @@ import pytest
 from opentelemetry import context as otel_context
 from opentelemetry import trace as api
 
-from throughline_tracing import Trace, TracedExecutor, bind, suppress
+from throughline_tracing import Trace, TracedExecutor, _threads, bind, patch_threads, suppress
 
 APP = contextvars.ContextVar("app", default="unset")
 
@@ -136,3 +136,100 @@ def test_executor_of_the_event_loop(spans):
 
     asyncio.run(main())
     spans.assert_tree("request\n  work\n  work\n  work")
+
+
+# patch_threads.
+
+
+@pytest.fixture
+def patched():
+    undo = patch_threads()
+    yield
+    undo()
+
+
+def test_patched_threads_carry_the_trace(spans, patched):
+    """Threads, subclasses with a run of their own, and timers."""
+
+    class Worker(threading.Thread):
+        def run(self):
+            work()
+
+    with Trace("request"):
+        for thread in (threading.Thread(target=work), Worker(), threading.Timer(0, work)):
+            thread.start()
+            thread.join()
+            assert "run" not in vars(thread)
+    spans.assert_tree("request\n  work\n  work\n  work")
+
+
+def test_patched_executors_give_each_task_its_own_trace(spans, patched):
+    """Neither the first task's trace nor another's stays with a worker."""
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        with Trace("first"):
+            executor.submit(work).result()
+        executor.submit(Trace(name="alone")(lambda: None)).result()
+        with Trace("second"):
+            list(executor.map(work, [1]))
+
+        async def later():
+            with Trace("third"):
+                await asyncio.get_running_loop().run_in_executor(executor, work)
+
+        asyncio.run(later())
+    spans.assert_tree("first\n  work\n\nalone\n\nsecond\n  work\n\nthird\n  work")
+
+
+def test_a_traced_executor_under_the_patch(spans, patched):
+    with TracedExecutor(1) as executor, Trace("request"):
+        executor.submit(work, 1).result()
+    spans.assert_tree("request\n  work")
+
+
+def test_starting_twice_fails_as_ever(spans, patched):
+    with Trace("request"):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        with pytest.raises(RuntimeError, match="once"):
+            thread.start()
+    assert len(spans) == 2
+
+
+def test_a_thread_that_cannot_start_is_left_as_it_was(spans, patched, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    with Trace("request"):
+        thread = threading.Thread(target=work)
+        with monkeypatch.context() as patch:
+            patch.setitem(_threads._originals, "start", refuse)
+            with pytest.raises(RuntimeError, match="can't start"):
+                thread.start()
+        assert "run" not in vars(thread)
+
+
+def test_the_patch_is_put_on_once_and_taken_off(spans):
+    start, submit = threading.Thread.start, concurrent.futures.ThreadPoolExecutor.submit
+    undo = patch_threads()
+    assert patch_threads() is undo
+    undo()
+    undo()
+    assert threading.Thread.start is start
+    assert concurrent.futures.ThreadPoolExecutor.submit is submit
+    with Trace("request"):
+        in_thread(work)
+    assert spans.one("work").parent is None
+
+
+def test_what_is_patched_over_ours_stays(spans, monkeypatch):
+    undo = patch_threads()
+    ours, theirs = threading.Thread.start, lambda self: ours(self)
+    monkeypatch.setattr(threading.Thread, "start", theirs)
+    undo()
+    assert threading.Thread.start is theirs
+    monkeypatch.undo()
+    undo()
+    with Trace("request"):
+        in_thread(work)
+    assert spans.one("work").parent is None

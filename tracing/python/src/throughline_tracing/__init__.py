@@ -8,7 +8,7 @@ the OpenTelemetry API alone. What records and exports spans (`configure`,
 from typing import TYPE_CHECKING, Any
 
 from throughline_tracing._suppression import is_disabled, is_suppressed, suppress
-from throughline_tracing._threads import TracedExecutor, bind
+from throughline_tracing._threads import TracedExecutor, bind, patch_threads
 from throughline_tracing._trace import Trace
 from throughline_tracing._version import __version__
 
@@ -26,6 +26,7 @@ __all__ = [
     "configure",
     "is_disabled",
     "is_suppressed",
+    "patch_threads",
     "suppress",
 ]
 

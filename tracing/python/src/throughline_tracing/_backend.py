@@ -18,19 +18,22 @@ from urllib.parse import unquote
 
 from throughline_tracing.exceptions import ConfigurationError
 
-Protocol = Literal["grpc", "http/protobuf"]
+Protocol = Literal["grpc", "http/protobuf", "http/json"]
 
 GRPC: Final = "grpc"
 HTTP: Final = "http/protobuf"
+JSON: Final = "http/json"
 TRACES_PATH: Final = "/v1/traces"
 
-_DEFAULT_PORTS: Final[Mapping[str, int]] = {GRPC: 4317, HTTP: 4318}
+_PROTOCOLS: Final[tuple[Protocol, ...]] = (GRPC, HTTP, JSON)
+_GRPC_PORT: Final = 4317
+_HTTP_PORT: Final = 4318
 _SCHEME_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _MAX_PORT = 65535
 _SHOWN = 100  # characters of what was given, in an error
 _PARTS = re.compile(r"([^/?#]*)([^?#]*)(.*)", re.DOTALL)
 # A token of RFC 9110, in lower case.
-HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 
@@ -40,7 +43,7 @@ class Backend:
     """One place spans are exported to.
 
     Args:
-        protocol: ``"grpc"`` or ``"http/protobuf"``.
+        protocol: ``"grpc"``, ``"http/protobuf"`` or ``"http/json"``.
         endpoint: ``host:port`` for gRPC; for HTTP the whole URL that is posted to.
         insecure: True for plaintext, False for TLS.
         headers: Sent with every export to this backend, over those of
@@ -64,8 +67,8 @@ class Backend:
 
         Args:
             address: ``host``, ``host:port`` or an http or https URL.
-            protocol: ``"grpc"`` or ``"http/protobuf"``; wins over what the address
-                suggests (gRPC, unless it has port 4318 or a path).
+            protocol: ``"grpc"``, ``"http/protobuf"`` or ``"http/json"``; wins over what
+                the address suggests (gRPC, or HTTP where it has port 4318 or a path).
             headers: See `Backend`.
 
         Raises:
@@ -104,9 +107,9 @@ def parse_backends(value: str | None, protocol: str | None = None) -> list[Backe
     for entry in (value or "").split(","):
         if not entry.strip():
             continue
-        address, *pairs = entry.split(";")
+        address, _, pairs = entry.partition(";")
         try:
-            headers = _headers(pairs)
+            headers = parse_headers(pairs, ";", bearer=True)
         except ValueError as error:
             faults.append(f"tracing backend {_shown(address)}: {error}")
             continue
@@ -122,24 +125,37 @@ def parse_backends(value: str | None, protocol: str | None = None) -> list[Backe
     return backends
 
 
-def _headers(pairs: list[str]) -> dict[str, str]:
-    """Read ``name=value`` pairs; the values are secrets to every message."""
+def parse_headers(text: str, separator: str, *, bearer: bool = False) -> dict[str, str]:
+    """Read ``name=value`` pairs with percent-encoded values; the names come out in lower case.
+
+    Args:
+        text: The pairs; empty ones are skipped.
+        separator: What stands between them.
+        bearer: ``bearer=TOKEN`` stands for ``authorization=Bearer%20TOKEN``.
+
+    Raises:
+        ValueError: A pair cannot be read. No value is told: they are secrets.
+
+    Example:
+        >>> parse_headers("X-Team=core, a=b%20c", ",")
+        {'x-team': 'core', 'a': 'b c'}
+    """
     headers: dict[str, str] = {}
-    for pair in filter(None, map(str.strip, pairs)):
+    for pair in filter(None, map(str.strip, text.split(separator))):
         name, equals, encoded = pair.partition("=")
         name = name.strip().lower()
         if not equals:
-            if HEADER_NAME.fullmatch(name):
+            if bearer and _HEADER_NAME.fullmatch(name):
                 raise ValueError(f"header {name!r} has no value")
             raise ValueError("a header has no value")
-        if not HEADER_NAME.fullmatch(name):
+        if not _HEADER_NAME.fullmatch(name):
             raise ValueError("a header's name is not a token")
         if _BAD_ESCAPE.search(encoded):
             raise ValueError(f"header {name!r} is not percent-encoded")
         value = unquote(encoded.strip())
         if not value.isprintable():
             raise ValueError(f"header {name!r} has control characters")
-        if name == "bearer":
+        if bearer and name == "bearer":
             name, value = "authorization", f"Bearer {value}"
         headers[name] = value
     return headers
@@ -151,11 +167,10 @@ def check_protocol(protocol: str) -> Protocol:
     Raises:
         ValueError: They cannot.
     """
-    if protocol == GRPC:
-        return GRPC
-    if protocol == HTTP:
-        return HTTP
-    raise ValueError(f"protocol {protocol!r} is not one of grpc, http/protobuf")
+    for known in _PROTOCOLS:
+        if protocol == known:
+            return known
+    raise ValueError(f"protocol {protocol!r} is not one of {', '.join(_PROTOCOLS)}")
 
 
 def _parse(address: str, wanted: str | None, headers: dict[str, str]) -> Backend:
@@ -177,19 +192,19 @@ def _parse(address: str, wanted: str | None, headers: dict[str, str]) -> Backend
     host, port = _host_and_port(authority)
     path = path.rstrip("/")
 
-    protocol = chosen or (HTTP if path or port == _DEFAULT_PORTS[HTTP] else GRPC)
+    protocol = chosen or (HTTP if path or port == _HTTP_PORT else GRPC)
     if protocol == GRPC:
         if path:
             raise ValueError(f"gRPC takes no path, and this has {path!r}")
-        port = port or _SCHEME_PORTS.get(scheme) or _DEFAULT_PORTS[GRPC]
+        port = port or _SCHEME_PORTS.get(scheme) or _GRPC_PORT
         return Backend(GRPC, f"{host}:{port}", scheme != "https", headers)
 
     if port is None and not scheme:
-        port = _DEFAULT_PORTS[HTTP]
+        port = _HTTP_PORT
     authority = host if port is None else f"{host}:{port}"
     tail = "" if path.endswith(TRACES_PATH) else TRACES_PATH
     endpoint = f"{scheme or 'http'}://{authority}{path}{tail}"
-    return Backend(HTTP, endpoint, scheme != "https", headers)
+    return Backend(protocol, endpoint, scheme != "https", headers)
 
 
 def _host_and_port(authority: str) -> tuple[str, int | None]:

@@ -30,6 +30,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from throughline_tracing._config import Settings
 from throughline_tracing._report import QUEUE_FULL, DropReport, capture
 
 _logger = logging.getLogger("throughline_tracing")
@@ -40,6 +41,8 @@ _FORK_WAIT: Final = 2.0
 _FORK_STEP: Final = 0.05
 # After the timeout of a shutdown, an export that is cut short gets this long to say why.
 _LAST_WORDS: Final = 0.1
+# A delay of zero means "at once", not a thread that never rests.
+_SHORTEST_DELAY: Final = 0.02
 _STOP: Final = object()
 
 
@@ -50,9 +53,8 @@ class BatchProcessor(SpanProcessor):
         name: The backend, as the log line about dropped spans calls it.
         make_exporter: Called in the background thread, once per process, so that
             no connection is made before a fork.
-        schedule_delay: Seconds a span waits at most before it is exported.
-        max_queue_size: Spans held; more are dropped and counted.
-        max_export_batch_size: Spans per export.
+        settings: Seconds a span waits at most before it is exported, spans held (more
+            are dropped and counted), and spans per export.
         quiet_fork: Abandon an export that is under way when the process forks,
             and send that batch again after. gRPC needs this: a child forked
             during one of its calls can never use gRPC.
@@ -62,17 +64,15 @@ class BatchProcessor(SpanProcessor):
         self,
         name: str,
         make_exporter: Callable[[], SpanExporter],
+        settings: Settings,
         *,
-        schedule_delay: float,
-        max_queue_size: int,
-        max_export_batch_size: int,
         quiet_fork: bool = False,
     ) -> None:
         self.report = DropReport(name)
         self._make_exporter = make_exporter
-        self._delay = schedule_delay
-        self._max_queue = max_queue_size
-        self._max_batch = max_export_batch_size
+        self._delay = max(settings.schedule_delay, _SHORTEST_DELAY)
+        self._max_queue = settings.max_queue_size
+        self._max_batch = settings.max_export_batch_size
         self._quiet_fork = quiet_fork
         self._stopped = False
         self._expired = False

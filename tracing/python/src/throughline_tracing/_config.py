@@ -21,20 +21,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
 
 from throughline_tracing._backend import (
     GRPC,
-    HEADER_NAME,
     HTTP,
     TRACES_PATH,
     Backend,
+    Protocol,
     check_protocol,
     parse_backends,
+    parse_headers,
 )
 from throughline_tracing.exceptions import ConfigurationError
 
 BACKEND_URL: Final = "TRACING_BACKEND_URL"
+CONFIG_FILE: Final = "OTEL_CONFIG_FILE"
+# The variables of headers; the signal's own replaces the general one.
+HEADERS: Final = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 
 _SAMPLERS: Final = (
     "always_on",
@@ -50,17 +53,21 @@ _COMPRESSIONS: Final = ("none", "gzip", "deflate")
 
 @dataclass(frozen=True)
 class Settings:
-    """How spans are sampled, batched and exported. Times are in seconds."""
+    """How spans are batched and exported to some backends. Times are in seconds."""
 
-    disabled: bool
-    backends: tuple[Backend, ...]
-    console: bool
-    timeout: float
-    certificate: str
-    compression: str
-    schedule_delay: float
-    max_queue_size: int
-    max_export_batch_size: int
+    disabled: bool = False
+    backends: tuple[Backend, ...] = ()
+    console: bool = False
+    timeout: float = 10.0
+    certificate: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    compression: str = "none"
+    schedule_delay: float = 5.0
+    max_queue_size: int = 2048
+    max_export_batch_size: int = 512
+    # Nothing beyond these settings is taken from the environment.
+    sealed: bool = False
 
     @classmethod
     def read(
@@ -83,9 +90,6 @@ class Settings:
         exporters = reader.exporters()
         backends = reader.backends(backend_url)
         reader.choice("OTEL_TRACES_SAMPLER", _SAMPLERS)
-        certificate = reader.file("CERTIFICATE")
-        reader.file("CLIENT_CERTIFICATE")
-        reader.file("CLIENT_KEY")
         queue_size = reader.integer("OTEL_BSP_MAX_QUEUE_SIZE", 2048)
         settings = cls(
             disabled=disabled,
@@ -95,7 +99,9 @@ class Settings:
                 reader.milliseconds(reader.signal("TIMEOUT"), 10_000),
                 reader.milliseconds("OTEL_BSP_EXPORT_TIMEOUT", 30_000),
             ),
-            certificate=certificate,
+            certificate=reader.file("CERTIFICATE"),
+            client_certificate=reader.file("CLIENT_CERTIFICATE"),
+            client_key=reader.file("CLIENT_KEY"),
             compression=reader.choice(reader.signal("COMPRESSION"), _COMPRESSIONS) or "none",
             schedule_delay=reader.milliseconds("OTEL_BSP_SCHEDULE_DELAY", 5_000),
             max_queue_size=queue_size,
@@ -172,7 +178,7 @@ class _Reader:
             self.faults.append(f"{variable}: there is no file {path!r}")
         return path
 
-    def protocol(self) -> str | None:
+    def protocol(self) -> Protocol | None:
         name = self.signal("PROTOCOL")
         value = self.text(name).lower()
         if not value:
@@ -186,17 +192,13 @@ class _Reader:
     def headers(self) -> dict[str, str]:
         """Read the headers; a fault is told without their values, which may be secrets."""
         name = self.signal("HEADERS")
-        found: dict[str, str] = {}
-        for pair in filter(None, map(str.strip, self.text(name).split(","))):
-            key, equals, value = pair.partition("=")
-            key = unquote(key).strip().lower()
-            if not equals or not HEADER_NAME.fullmatch(key):
-                self.faults.append(
-                    f"{name}: want name=value, separated by commas and percent-encoded"
-                )
-                break
-            found[key] = unquote(value).strip()
-        return found
+        try:
+            return parse_headers(self.text(name), ",")
+        except ValueError as error:
+            self.faults.append(
+                f"{name}: {error}; want name=value, separated by commas and percent-encoded"
+            )
+            return {}
 
     def backends(self, given: str | Iterable[str | Backend] | None) -> list[Backend]:
         protocol = self.protocol()
@@ -219,24 +221,25 @@ class _Reader:
             for one in found
         ]
 
-    def _standard(self, protocol: str | None) -> Backend:
+    def _standard(self, wanted: Protocol | None) -> Backend:
         """The backend that the OTEL_* variables alone name."""
         name = self.signal("ENDPOINT")
         url = self.text(name)
-        if (protocol or HTTP) == GRPC:
+        protocol = wanted or HTTP
+        if protocol == GRPC:
             plaintext = self.text(self.signal("INSECURE")).lower() == "true"
             if url and "://" not in url and not plaintext:
                 url = f"https://{url}"
             return Backend.parse(url or "http://localhost:4317", protocol=GRPC)
         if not url:
-            return Backend(HTTP, f"http://localhost:4318{TRACES_PATH}", insecure=True)
+            return Backend(protocol, f"http://localhost:4318{TRACES_PATH}", insecure=True)
         if "://" not in url:
             raise ConfigurationError([f"{name}: {url!r} is not an http or https URL"])
-        backend = Backend.parse(url, protocol=HTTP)
+        backend = Backend.parse(url, protocol=protocol)
         if name == "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT":
             # For one signal the URL is posted to as it is.
-            return Backend(HTTP, url, backend.insecure)
-        return Backend(HTTP, f"{url.rstrip('/')}{TRACES_PATH}", backend.insecure)
+            return Backend(protocol, url, backend.insecure)
+        return Backend(protocol, f"{url.rstrip('/')}{TRACES_PATH}", backend.insecure)
 
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:

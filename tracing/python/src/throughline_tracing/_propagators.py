@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -61,17 +61,25 @@ def read_propagators(environ: Mapping[str, str] | None = None) -> CompositePropa
         ['traceparent', 'tracestate']
     """
     value = (os.environ if environ is None else environ).get("OTEL_PROPAGATORS", "")
-    names = list(dict.fromkeys(n.strip() for n in (value.strip() or DEFAULT).lower().split(",")))
-    names = [name for name in names if name]
-    if "none" in names:
+    return propagators_of((value.strip() or DEFAULT).split(","), "OTEL_PROPAGATORS")
+
+
+def propagators_of(names: Iterable[str], source: str) -> CompositePropagator:
+    """Return the propagators of `names`; `source` is what names them, for the errors.
+
+    Raises:
+        ConfigurationError: One of them is not known or not installed.
+    """
+    wanted = dict.fromkeys(name.strip().lower() for name in names)
+    if "none" in wanted:
         return CompositePropagator([])
     faults: list[str] = []
     found: list[TextMapPropagator] = []
-    for name in names:
+    for name in filter(None, wanted):
         try:
             found.append(_load(name))
-        except ConfigurationError as error:
-            faults += error.faults
+        except LookupError as error:
+            faults.append(f"{source}: {error.args[0]}")
     if faults:
         raise ConfigurationError(faults)
     return CompositePropagator(found)
@@ -100,7 +108,7 @@ def _load(name: str) -> TextMapPropagator:
         return propagator
     package = _PACKAGES.get(name)
     hint = f"pip install {package}" if package else f"known are {DEFAULT}, {', '.join(_PACKAGES)}"
-    raise ConfigurationError([f"OTEL_PROPAGATORS: {name!r} is not installed: {hint}"])
+    raise LookupError(f"{name!r} is not installed: {hint}")
 
 
 _propagate = _import_propagate()

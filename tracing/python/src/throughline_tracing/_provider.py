@@ -18,23 +18,25 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import SynchronousMultiSpanProcessor, Tracer
+from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor, Tracer
 from opentelemetry.sdk.trace import TracerProvider as SDKTracerProvider
-from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import NonRecordingSpan, Span, get_current_span
 
 from throughline_tracing import _exit
 from throughline_tracing._backend import GRPC, Backend
 from throughline_tracing._batch import BatchProcessor
-from throughline_tracing._config import Settings
+from throughline_tracing._config import BACKEND_URL, CONFIG_FILE, Settings
+from throughline_tracing._config_file import ConfigFile
+from throughline_tracing._exporters import exporter_maker
 from throughline_tracing._propagators import read_propagators, set_global_propagator
 from throughline_tracing._suppression import is_suppressed
 from throughline_tracing.exceptions import ConfigurationError
@@ -47,6 +49,9 @@ _configured: OTLPProvider | None = None
 
 class OTLPProvider:
     """A tracer provider that exports spans by OTLP.
+
+    Where ``OTEL_CONFIG_FILE`` is set, that file decides alone, and every argument but
+    `flush_timeout` is ignored.
 
     Args:
         service_name: The ``service.name`` of every span, unless ``OTEL_SERVICE_NAME``
@@ -79,31 +84,32 @@ class OTLPProvider:
         sampler: Sampler | None = None,
         flush_timeout: float = FLUSH_TIMEOUT,
     ) -> None:
-        settings = Settings.read(exporter_endpoint)
-        backends = () if settings.disabled else settings.backends
-        exporters = _exporter_makers(backends, settings)
         self.flush_timeout = flush_timeout
-        self._queues = [
-            BatchProcessor(
-                backend.endpoint,
-                make,
-                schedule_delay=settings.schedule_delay,
-                max_queue_size=settings.max_queue_size,
-                max_export_batch_size=settings.max_export_batch_size,
-                quiet_fork=backend.protocol == GRPC,
-            )
-            for backend, make in zip(backends, exporters, strict=True)
-        ]
+        file = ConfigFile.from_environment()
+        if file is not None:
+            if exporter_endpoint or os.environ.get(BACKEND_URL, "").strip():
+                _logger.warning("%s is ignored, because %s is set", BACKEND_URL, CONFIG_FILE)
+            arguments, disabled = file.provider_arguments(), file.disabled
+            processors = file.processors()
+        else:
+            settings = Settings.read(exporter_endpoint)
+            disabled = settings.disabled
+            arguments = {
+                "resource": _resource(service_name, resource_attributes or {}),
+                "sampler": sampler,
+            }
+            processors = [] if disabled else _processors(settings)
+        self._config_file = file
+        self._queues = [one for one in processors if isinstance(one, BatchProcessor)]
         self._provider = TracerProvider(
-            resource=_resource(service_name, resource_attributes or {}),
-            sampler=sampler,
+            **arguments,
             active_span_processor=_Processors(flush_timeout),
             shutdown_on_exit=False,
         )
-        for one in self._queues:
+        # The SDK asks the environment, which a file overrules.
+        self._provider._disabled = disabled
+        for one in processors:
             self._provider.add_span_processor(one)
-        if settings.console and not settings.disabled:
-            self._provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
         _exit.register(self)
 
     @property
@@ -142,6 +148,14 @@ class OTLPProvider:
         _exit.unregister(self)
         return self.dropped_spans == 0
 
+    def start_afresh(self) -> None:
+        """Make this provider the own one of a child that was not forked by `os.fork`."""
+        for one in self._queues:
+            one.after_fork_in_child()
+        handle = getattr(self._provider, "_handle_fork", None)
+        if handle is not None:
+            handle()
+
 
 def configure(
     service_name: str | None = None,
@@ -155,8 +169,9 @@ def configure(
 
     Reads every standard ``OTEL_*`` variable for traces, and ``TRACING_BACKEND_URL``
     over them; arguments are those of `OTLPProvider`. Installs the tracer provider
-    and the propagators of ``OTEL_PROPAGATORS``. A second call changes nothing and
-    returns what the first one made.
+    and the propagators of ``OTEL_PROPAGATORS``. A file of ``OTEL_CONFIG_FILE`` takes
+    the place of all that; its meter and logger providers are installed too. A second
+    call changes nothing and returns what the first one made.
 
     Raises:
         ConfigurationError: With one sentence for each setting that is refused.
@@ -168,10 +183,6 @@ def configure(
     faults: list[str] = []
     propagator = provider = None
     try:
-        propagator = read_propagators()
-    except ConfigurationError as error:
-        faults += error.faults
-    try:
         provider = OTLPProvider(
             service_name or "unknown_service",
             backend_url,
@@ -181,12 +192,19 @@ def configure(
         )
     except ConfigurationError as error:
         faults += error.faults
+    file = None if provider is None else provider._config_file
+    try:
+        propagator = read_propagators() if file is None else file.propagator()
+    except ConfigurationError as error:
+        faults += error.faults
     if provider is None or propagator is None:
         if provider is not None:
             provider.shutdown()
         raise ConfigurationError(faults)
     trace.set_tracer_provider(provider.provider)
     set_global_propagator(propagator)
+    if file is not None:
+        file.install_others()
     _configured = provider
     return provider
 
@@ -255,87 +273,25 @@ class _Processors(SynchronousMultiSpanProcessor):
         return [p for p in self._span_processors if isinstance(p, BatchProcessor)]
 
 
+def _processors(settings: Settings) -> list[SpanProcessor]:
+    processors: list[SpanProcessor] = [
+        BatchProcessor(
+            backend.endpoint,
+            exporter_maker(backend, settings),
+            settings,
+            quiet_fork=backend.protocol == GRPC,
+        )
+        for backend in settings.backends
+    ]
+    if settings.console:
+        processors.append(SimpleSpanProcessor(ConsoleSpanExporter()))
+    return processors
+
+
 def _resource(service_name: str, attributes: Mapping[str, Any]) -> Resource:
     """Put what the environment says over what the code says: it is nearer to the deployment."""
     of_code = Resource.create({**attributes, SERVICE_NAME: service_name})
     return of_code.merge(OTELResourceDetector().detect())
-
-
-def _exporter_makers(
-    backends: Iterable[Backend], settings: Settings
-) -> list[Callable[[], SpanExporter]]:
-    """Import what each backend needs here and now; an import in a thread may meet a fork.
-
-    Raises:
-        ConfigurationError: An exporter package is not installed.
-    """
-    # The specification takes an empty variable for one that is not set; the exporters do not.
-    for name, value in os.environ.copy().items():
-        if name.startswith("OTEL_EXPORTER_OTLP_") and not value.strip():
-            del os.environ[name]
-    makers: list[Callable[[], SpanExporter]] = []
-    for backend in backends:
-        try:
-            makers.append(
-                _grpc_exporter(backend, settings)
-                if backend.protocol == GRPC
-                else _http_exporter(backend, settings)
-            )
-        except ImportError as error:
-            extra = "grpc" if backend.protocol == GRPC else "otlp"
-            fault = (
-                f"tracing backend {backend.endpoint!r}: {error.name} is not installed; "
-                f"it comes with throughline-tracing[{extra}]"
-            )
-            raise ConfigurationError([fault]) from error
-    return makers
-
-
-def _grpc_exporter(backend: Backend, settings: Settings) -> Callable[[], SpanExporter]:
-    # Without it a child forked after the parent's first call can never use gRPC. It is read
-    # when grpc is imported.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
-    from grpc import Compression
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-    def make() -> SpanExporter:
-        return OTLPSpanExporter(
-            endpoint=f"{'http' if backend.insecure else 'https'}://{backend.endpoint}",
-            insecure=backend.insecure,
-            headers=dict(backend.headers),
-            timeout=settings.timeout,
-            compression=Compression.Gzip
-            if settings.compression == "gzip"
-            else Compression.NoCompression,
-        )
-
-    return make
-
-
-def _http_exporter(backend: Backend, settings: Settings) -> Callable[[], SpanExporter]:
-    from opentelemetry.exporter.otlp.proto.http import Compression
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from requests import Session
-
-    class CertifiedSession(Session):
-        """Trusts the certificate of OTEL_EXPORTER_OTLP_CERTIFICATE over REQUESTS_CA_BUNDLE."""
-
-        def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
-            return {
-                **super().merge_environment_settings(*args, **kwargs),
-                "verify": settings.certificate,
-            }
-
-    def make() -> SpanExporter:
-        return OTLPSpanExporter(
-            endpoint=backend.endpoint,
-            headers=dict(backend.headers),
-            timeout=settings.timeout,
-            compression=Compression(settings.compression),
-            session=CertifiedSession() if settings.certificate else None,
-        )
-
-    return make
 
 
 def _millis(seconds: float | None, default: float) -> int:

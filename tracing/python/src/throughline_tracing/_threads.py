@@ -3,24 +3,27 @@
 A new thread starts with an empty context, so spans made there would begin a
 trace of their own. `bind` carries the OpenTelemetry context of the place where
 it is called, and nothing else: other context variables of the application are
-neither copied nor frozen.
+neither copied nor frozen. `patch_threads` does the same for all threads and
+executors of the process, also of code that cannot be changed.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from throughline_tracing._context import Context, attach, detach, get_current
 from throughline_tracing._wrappers import is_coroutine_function
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# What `patch_threads` put its own in the place of.
+_originals: dict[str, Callable[..., Any]] = {}
 
 
 def bind(fn: Callable[P, R], context: Context | None = None) -> Callable[P, R]:
@@ -99,3 +102,67 @@ def _run_in(
         return fn(*args, **kwargs)
     finally:
         detach(token)
+
+
+def patch_threads() -> Callable[[], None]:
+    """Carry the trace into every thread and executor task that is started from now on.
+
+    For code that starts threads out of reach of `bind` and `TracedExecutor`. It
+    changes `threading.Thread.start` and `ThreadPoolExecutor.submit` for the whole
+    process, so that is for the program to decide and never for a library. A thread
+    that outlives the request it was started in keeps that request's trace, unless it
+    is an executor's, whose tasks each have the trace they were submitted from.
+
+    Returns:
+        What undoes it. Patching twice is patching once.
+
+    >>> import threading
+    >>> from opentelemetry import baggage, context
+    >>> undo = patch_threads()
+    >>> token = context.attach(baggage.set_baggage("user", "ada"))
+    >>> thread = threading.Thread(target=lambda: print(baggage.get_baggage("user")))
+    >>> thread.start(); thread.join()
+    ada
+    >>> context.detach(token); undo()
+    """
+    if threading.Thread.start is not _start:
+        _originals.update(start=threading.Thread.start, submit=ThreadPoolExecutor.submit)
+        threading.Thread.start = _start  # type: ignore[method-assign]
+        ThreadPoolExecutor.submit = _submit  # type: ignore[method-assign, assignment]
+    return _unpatch
+
+
+def _unpatch() -> None:
+    # What somebody patched over ours is theirs, and goes on calling ours.
+    if threading.Thread.start is _start:
+        threading.Thread.start = _originals["start"]  # type: ignore[method-assign]
+    if ThreadPoolExecutor.submit is _submit:
+        ThreadPoolExecutor.submit = _originals["submit"]  # type: ignore[method-assign]
+
+
+def _start(self: threading.Thread) -> None:
+    start, context = _originals["start"], get_current()
+    if not context or self.ident is not None:
+        start(self)
+        return
+    # The instance's, because subclasses have a `run` of their own.
+    run = self.run
+
+    def run_in_context() -> None:
+        vars(self).pop("run", None)
+        _run_in(context, run, (), {})
+
+    self.run = run_in_context  # type: ignore[method-assign]
+    try:
+        start(self)
+    except BaseException:
+        vars(self).pop("run", None)
+        raise
+
+
+def _submit(
+    self: ThreadPoolExecutor, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+) -> Future[R]:
+    # An empty context too: the worker may have been started in another.
+    future: Future[R] = _originals["submit"](self, _run_in, get_current(), fn, args, kwargs)
+    return future

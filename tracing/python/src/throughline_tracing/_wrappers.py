@@ -128,12 +128,15 @@ def not_ended() -> None:
 def switched_off(name: str) -> bool:
     """Report whether the environment says that `name` (module.qualname) is not to be traced.
 
-    ``OTEL_SDK_DISABLED=true`` means all; ``THROUGHLINE_TRACE_INCLUDE`` and
+    ``OTEL_SDK_DISABLED=true`` means all, unless a file of ``OTEL_CONFIG_FILE`` says
+    what is disabled; ``THROUGHLINE_TRACE_INCLUDE`` and
     ``THROUGHLINE_TRACE_EXCLUDE`` are comma-separated globs over names. Asked at
     decoration, so that what is off costs nothing: it is not wrapped at all.
     """
     environ = os.environ
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" and not (
+        environ.get("OTEL_CONFIG_FILE", "").strip()
+    ):
         return True
     include = environ.get("THROUGHLINE_TRACE_INCLUDE")
     if include and not _matches(name, include):

@@ -1,0 +1,235 @@
+"""Real uWSGI and real Celery, which fork and end their workers in ways of their own."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from processes import environment
+from receiver import Receiver
+from throughline_tracing import _servers
+
+BIN = Path(sys.executable).parent
+DEADLINE = 60.0
+
+APP = """
+import os
+from throughline_tracing import Trace, configure
+
+configure("served")
+
+@Trace
+def early(): pass
+
+@Trace
+def work(): pass
+
+early()  # so that the master has a thread, which no worker inherits
+
+def application(environ, start_response):
+    work()
+    start_response("200 OK", [("content-type", "text/plain")])
+    return [str(os.getpid()).encode()]
+"""
+
+TASKS = """
+import os, time
+from celery import Celery
+from throughline_tracing import Trace, configure
+
+configure("tasks")
+folder = os.environ["FOLDER"]
+app = Celery("tasks", broker="filesystem://")
+app.conf.broker_transport_options = {
+    "data_folder_in": folder + "/queue",
+    "data_folder_out": folder + "/queue",
+    "control_folder": folder + "/control",
+}
+
+@app.task
+@Trace
+def add(n): pass
+
+@app.task
+@Trace(name="slow")
+def slow():
+    with Trace("begun"):
+        pass
+    with open(folder + "/pid.part", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename(folder + "/pid.part", folder + "/pid")
+    time.sleep(600)
+"""
+
+
+def eventually(check):
+    """Return what `check` returns as soon as that is true."""
+    deadline = time.monotonic() + DEADLINE
+    while not (found := check()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+    return found
+
+
+@contextlib.contextmanager
+def running(command, log, **environ):
+    """Run `command`; whatever is left of it at the end is killed."""
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command,
+            env=environment(**{"OTEL_BSP_SCHEDULE_DELAY": "600000"} | environ),
+            cwd=log.parent,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    except BaseException:
+        print(log.read_text()[-5000:])
+        raise
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(DEADLINE)
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--enable-threads", "--py-call-uwsgi-fork-hooks"]], ids=["as it is", "hooks"]
+)
+def test_uwsgi(tmp_path, options):
+    """Each worker sends its own spans, of its own traces, although the master had one first."""
+    (tmp_path / "app.py").write_text(APP)
+    log = tmp_path / "log"
+    command = [BIN / "uwsgi", "--master", "--die-on-term", "--need-app", "--processes", "2"]
+    command += ["--http-socket", "127.0.0.1:0", "--wsgi-file", "app.py", *options]
+    with (
+        Receiver() as receiver,
+        running(
+            command, log, TRACING_BACKEND_URL=receiver.http_url, OTEL_BSP_SCHEDULE_DELAY="50"
+        ) as server,
+    ):
+        port = eventually(lambda: _port(log))
+
+        def get():
+            try:
+                return urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=DEADLINE).read()
+            except urllib.error.URLError:
+                return None
+
+        eventually(get)
+        served, pids = 1, set()
+        while len(pids) < 2:
+            pids.add(eventually(get))
+            served += 1
+            assert served < 5000, "one worker takes all requests"
+        # While it runs: uWSGI runs no exit handlers in a worker that is stopped in a request.
+        spans = receiver.wait(served, DEADLINE, lambda span: span.name == "work")
+        assert len(spans) == served
+        assert len({span.trace_id for span in spans}) == served
+        assert len({span.resource["service.instance.id"] for span in spans}) == 2
+        server.send_signal(signal.SIGTERM)
+        server.wait(DEADLINE)
+
+
+def _port(log):
+    """Return the port uWSGI chose."""
+    for line in log.read_text().splitlines():
+        if "bound to TCP address 127.0.0.1:" in line:
+            return line.split("127.0.0.1:")[1].split()[0]
+    return None
+
+
+@pytest.fixture
+def celery(tmp_path):
+    """Return what runs a prefork worker, and what sends it tasks."""
+    for name in ("queue", "control"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "tasks.py").write_text(TASKS)
+
+    def work(receiver, *options):
+        command = [BIN / "celery", "-A", "tasks", "worker", "-c", "1", "-P", "prefork"]
+        command += ["--without-gossip", "--without-mingle", "--without-heartbeat", *options]
+        environ = {"FOLDER": str(tmp_path), "TRACING_BACKEND_URL": receiver.http_url}
+        return running(command, tmp_path / "log", **environ)
+
+    def send(code):
+        subprocess.run(
+            [sys.executable, "-c", f"import tasks\n{code}"],
+            env=environment(FOLDER=str(tmp_path), OTEL_SDK_DISABLED="true"),
+            cwd=tmp_path,
+            check=True,
+            timeout=DEADLINE,
+        )
+
+    return work, send
+
+
+def test_celery_children_that_are_recycled(celery):
+    """A child that has done its tasks sends their spans before the worker kills it."""
+    work, send = celery
+    with Receiver() as receiver, work(receiver, "--max-tasks-per-child", "2"):
+        send("for n in range(6): tasks.add.delay(n)")
+        spans = receiver.wait(6, DEADLINE)
+    assert {span.name for span in spans} == {"add"}
+    assert len({span.trace_id for span in spans}) == 6
+
+
+def test_a_celery_child_that_is_terminated(celery, tmp_path):
+    """SIGTERM, as `revoke(terminate=True)` sends it: what has ended and what it ends both come."""
+    work, send = celery
+    with Receiver() as receiver, work(receiver):
+        send("tasks.slow.delay()")
+        eventually((tmp_path / "pid").exists)
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
+        assert {span.name for span in receiver.wait(2, DEADLINE)} == {"begun", "slow"}
+
+
+# The hook into uWSGI beside other hooks; its module is there only inside of uWSGI.
+
+
+@pytest.fixture
+def uwsgi(monkeypatch):
+    module = types.ModuleType("uwsgi")
+    monkeypatch.setitem(sys.modules, "uwsgi", module)
+    monkeypatch.setitem(sys.modules, "uwsgidecorators", None)
+    return module
+
+
+def test_a_hook_of_the_application_stays(uwsgi):
+    calls = []
+    uwsgi.post_fork_hook = lambda: calls.append("theirs")
+    _servers.hook_uwsgi(lambda: calls.append("ours"))
+    uwsgi.post_fork_hook()
+    assert calls == ["theirs", "ours"]
+
+
+def test_without_another_hook(uwsgi):
+    calls = []
+    _servers.hook_uwsgi(lambda: calls.append("ours"))
+    uwsgi.post_fork_hook()
+    assert calls == ["ours"]
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_beside_the_decorators(uwsgi, monkeypatch, imported):
+    """`uwsgidecorators` takes the hook when it is imported; what was there before is kept."""
+    calls = []
+    decorators = types.ModuleType("uwsgidecorators")
+    decorators.postfork_chain = []
+    decorators.postfork_chain_hook = lambda: [call() for call in decorators.postfork_chain]
+    monkeypatch.setitem(sys.modules, "uwsgidecorators", decorators)
+    uwsgi.post_fork_hook = (
+        decorators.postfork_chain_hook if imported else lambda: calls.append("theirs")
+    )
+    _servers.hook_uwsgi(lambda: calls.append("ours"))
+    decorators.postfork_chain_hook()
+    assert calls == (["ours"] if imported else ["theirs", "ours"])
