@@ -36,6 +36,7 @@ from throughline_tracing._backend import GRPC, Backend
 from throughline_tracing._batch import BatchProcessor
 from throughline_tracing._config import Settings
 from throughline_tracing._propagators import read_propagators, set_global_propagator
+from throughline_tracing._sampling import sampler_of
 from throughline_tracing._suppression import is_suppressed
 from throughline_tracing.exceptions import ConfigurationError
 
@@ -96,7 +97,7 @@ class OTLPProvider:
         ]
         self._provider = TracerProvider(
             resource=_resource(service_name, resource_attributes or {}),
-            sampler=sampler,
+            sampler=sampler or sampler_of(),
             active_span_processor=_Processors(flush_timeout),
             shutdown_on_exit=False,
         )
