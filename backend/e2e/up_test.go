@@ -58,11 +58,12 @@ type upSystem struct {
 }
 
 // up runs `throughline up` in the checkout, as `make up` does, and waits for its table.
-func up(t *testing.T) *upSystem {
+func up(t *testing.T, args ...string) *upSystem {
 	t.Helper()
 	offset := freeOffset(t)
 	u := &upSystem{offset: offset, ports: system.DefaultPorts(offset)}
-	u.program = launch(t, "up", filepath.Join(checkout, "apps"), nil, throughline, "up", "--port-offset", strconv.Itoa(offset))
+	u.program = launch(t, "up", filepath.Join(checkout, "apps"), nil,
+		append([]string{throughline, "up", "--port-offset", strconv.Itoa(offset)}, args...)...)
 	eventually(t, 90*time.Second, func() string {
 		select {
 		case <-u.exited:

@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return cmd.Help()
 		},
 	}
-	root.AddCommand(upCommand(), serveCommand(), mocksCommand(), guardCommand())
+	root.AddCommand(upCommand(), serveCommand(), mocksCommand(), healthCommand(), guardCommand())
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

@@ -10,8 +10,9 @@ import (
 
 func upCommand() *cobra.Command {
 	var (
-		offset int
-		ports  system.Ports
+		offset  int
+		ports   system.Ports
+		backend string
 	)
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -22,10 +23,16 @@ binary, the Python environment .venv, the mock data. Everything listens on
 127.0.0.1. Ctrl-C stops all of it.
 
 The services inherit this command's environment, so their own settings
-(SUGGESTIONS_CONCURRENCY, TRACING_DETAIL, OTEL_…) can be given here. Where
-TRACING_BACKEND_URL is set, they send their spans there instead.`,
+(SUGGESTIONS_CONCURRENCY, TRACING_DETAIL, OTEL_…) can be given here.
+
+With --backend they send their spans to a Jaeger, a Tempo, a Collector or
+anything else that takes OTLP, and no backend is run here. Where
+TRACING_BACKEND_URL is set without it, they send there and the backend runs
+beside them: name it too to have the spans in both.`,
 		Example: `  throughline up
   throughline up --port-offset 1000
+  throughline up --backend localhost:14317
+  TRACING_BACKEND_URL=localhost:4317,tempo:4317 throughline up
   TRACING_DETAIL=lean throughline up --articles-port 9001`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -56,6 +63,7 @@ TRACING_BACKEND_URL is set, they send their spans there instead.`,
 				Checkout: checkout,
 				Ports:    moved,
 				Self:     self,
+				Backend:  backend,
 				Environ:  os.Environ(),
 				Version:  version(),
 				Out:      cmd.OutOrStdout(),
@@ -64,6 +72,7 @@ TRACING_BACKEND_URL is set, they send their spans there instead.`,
 	}
 	d := system.DefaultPorts(0)
 	f := cmd.Flags()
+	f.StringVar(&backend, "backend", "", "where the services send spans: host:port or URL of an OTLP receiver, several with commas between; runs no backend here")
 	f.IntVar(&offset, "port-offset", 0, "add this to every port that is not set by its own flag")
 	f.IntVar(&ports.UI, "ui-port", d.UI, "port of the UI and the APIs")
 	f.IntVar(&ports.OTLPGRPC, "otlp-grpc-port", d.OTLPGRPC, "port of OTLP over gRPC")
