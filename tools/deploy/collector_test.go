@@ -365,4 +365,3 @@ func TestCollectorRefusesAnUnknownField(t *testing.T) {
 		t.Errorf("our own: %s", good.out)
 	}
 }
-
