@@ -26,7 +26,7 @@ up: bin/throughline ## run the whole system (PORT_OFFSET=1000 moves every port)
 	@exec bin/throughline up --port-offset $(or $(PORT_OFFSET),0)
 
 .PHONY: test
-test: need-node need-chromium need-gcc check test-race test-alone browser e2e ## set up what is missing and run every test
+test: need-node need-chromium need-gcc check test-race test-alone browser e2e deploy ## set up what is missing and run every test
 
 .PHONY: check
 check: check-go check-python check-ui ## lint, format, types and unit tests
@@ -125,6 +125,11 @@ browser: need-node need-chromium $(WEB_STAMP) bin/throughline
 .PHONY: e2e
 e2e: need-node need-chromium bin/throughline $(DEV_STAMP) $(WEB_STAMP)
 	cd backend && go test -tags e2e -count 1 ./e2e/...
+
+# What is shipped to run elsewhere: compose files, images, configurations, a real Collector. Its modules are many.
+.PHONY: deploy
+deploy: $(DEV_STAMP)
+	cd tools/deploy && GOWORK=off go test -count 1 ./...
 
 .PHONY: bench
 bench: $(GO_TOOLS) $(DEV_STAMP) ## run the benchmarks and print their tables

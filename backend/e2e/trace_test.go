@@ -24,6 +24,7 @@ type span struct {
 	TraceID       string     `json:"traceId"`
 	SpanID        string     `json:"spanId"`
 	ParentSpanID  string     `json:"parentSpanId"`
+	TraceState    string     `json:"traceState"`
 	Name          string     `json:"name"`
 	Kind          int        `json:"kind"`
 	Start         string     `json:"startTimeUnixNano"`

@@ -59,17 +59,18 @@ type upSystem struct {
 
 // up runs `throughline up` in the checkout, as `make up` does, and waits for its
 // table. What it kept is removed with the test.
-func up(t *testing.T) *upSystem {
+func up(t *testing.T, args ...string) *upSystem {
 	t.Helper()
 	offset := freeOffset(t)
 	t.Cleanup(func() { os.RemoveAll(system.Checkout(checkout).DataDir(offset)) })
-	return upAt(t, offset)
+	return upAt(t, offset, args...)
 }
 
-func upAt(t *testing.T, offset int) *upSystem {
+func upAt(t *testing.T, offset int, args ...string) *upSystem {
 	t.Helper()
 	u := &upSystem{offset: offset, ports: system.DefaultPorts(offset)}
-	u.program = launch(t, "up", filepath.Join(checkout, "apps"), nil, throughline, "up", "--port-offset", strconv.Itoa(offset))
+	u.program = launch(t, "up", filepath.Join(checkout, "apps"), nil,
+		append([]string{throughline, "up", "--port-offset", strconv.Itoa(offset)}, args...)...)
 	eventually(t, 90*time.Second, func() string {
 		select {
 		case <-u.exited:

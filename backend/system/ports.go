@@ -25,28 +25,33 @@ func DefaultPorts(offset int) Ports {
 }
 
 type port struct {
-	number int
-	use    string
-	flag   string
+	number  int
+	use     string
+	flag    string
+	backend bool
 }
 
 func (p Ports) list() []port {
 	return []port{
-		{p.UI, "the UI and the APIs", "--ui-port"},
-		{p.OTLPGRPC, "OTLP over gRPC", "--otlp-grpc-port"},
-		{p.OTLPHTTP, "OTLP over HTTP", "--otlp-http-port"},
-		{p.JaegerGRPC, "Jaeger's query service", "--jaeger-grpc-port"},
-		{p.Articles, "articles", "--articles-port"},
-		{p.Suggestions, "suggestions", "--suggestions-port"},
+		{p.UI, "the UI and the APIs", "--ui-port", true},
+		{p.OTLPGRPC, "OTLP over gRPC", "--otlp-grpc-port", true},
+		{p.OTLPHTTP, "OTLP over HTTP", "--otlp-http-port", true},
+		{p.JaegerGRPC, "Jaeger's query service", "--jaeger-grpc-port", true},
+		{p.Articles, "articles", "--articles-port", false},
+		{p.Suggestions, "suggestions", "--suggestions-port", false},
 	}
 }
 
-// check says which ports cannot be used, all of them at once.
-func (p Ports) check() error {
+// check says which ports cannot be used, all of them at once: the services', and
+// with backend those of the backend too.
+func (p Ports) check(backend bool) error {
 	var errs []error
 	uses := map[int]string{}
 	taken := false
 	for _, x := range p.list() {
+		if x.backend && !backend {
+			continue
+		}
 		if x.number < 1 || x.number > 65535 {
 			errs = append(errs, fmt.Errorf("port %d for %s: want 1 to 65535 (%s, --port-offset)", x.number, x.use, x.flag))
 			continue

@@ -31,6 +31,9 @@ type Config struct {
 	// Environ is what the services' environment starts from; variables that
 	// the system sets itself (HOST, PORT, …) are overridden in it.
 	Environ []string
+	// Backend, when set, is where the services send their spans, in the syntax of
+	// TRACING_BACKEND_URL; no backend is run here then.
+	Backend string
 	// Version is what the backend says of itself.
 	Version string
 	// Out gets what a person reads: the steps, the table, the log lines.
@@ -48,7 +51,7 @@ const readyWithin = 60 * time.Second
 // Run sets up what is missing, starts everything, and returns when ctx ends
 // (nil) or a part ends by itself (why). By then all of it has stopped.
 func Run(ctx context.Context, c Config) error {
-	if err := c.Ports.check(); err != nil {
+	if err := c.Ports.check(c.Backend == ""); err != nil {
 		return err
 	}
 	out := &output{w: c.Out}
@@ -60,14 +63,17 @@ func Run(ctx context.Context, c Config) error {
 	// service flushes at its end still finds the backend.
 	backendCtx, stopBackend := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackend()
-	backend, err := startBackend(backendCtx, c, out)
-	if err != nil {
-		return err
+	backend := &backend{} // one elsewhere never ends
+	if c.Backend == "" {
+		var err error
+		if backend, err = startBackend(backendCtx, c, out); err != nil {
+			return err
+		}
+		defer func() {
+			stopBackend()
+			<-backend.ended
+		}()
 	}
-	defer func() {
-		stopBackend()
-		<-backend.ended
-	}()
 
 	var running []*process
 	defer func() { stopAll(running) }()
@@ -202,7 +208,10 @@ func (c Config) tracingEnv() []string {
 	if getenv(c.Environ, "OTEL_BSP_SCHEDULE_DELAY") == "" {
 		env = append(env, "OTEL_BSP_SCHEDULE_DELAY=200")
 	}
-	if getenv(c.Environ, "TRACING_BACKEND_URL") == "" {
+	switch {
+	case c.Backend != "":
+		env = append(env, "TRACING_BACKEND_URL="+c.Backend)
+	case getenv(c.Environ, "TRACING_BACKEND_URL") == "":
 		env = append(env, "TRACING_BACKEND_URL="+c.backendURL())
 	}
 	return env
@@ -255,27 +264,33 @@ func awaitReady(ctx context.Context, p *process, url string) error {
 func (c Config) printTable() {
 	ui := "http://localhost:" + strconv.Itoa(c.Ports.UI)
 	articles := "http://localhost:" + strconv.Itoa(c.Ports.Articles) + "/articles/v1/"
-	spans := "this backend"
+	spans, see := "this backend", "see its trace at "+ui
 	if url := getenv(c.Environ, "TRACING_BACKEND_URL"); url != "" {
 		spans = redact(url) + " (TRACING_BACKEND_URL)"
 	}
+	if c.Backend != "" {
+		spans, see = redact(c.Backend)+" (--backend)", "see its trace there"
+	}
+	fmt.Fprint(c.Out, "\nThroughline is ready.\n\n")
+	if c.Backend == "" {
+		fmt.Fprintf(c.Out, "  Traces        %s\n", ui)
+	}
+	fmt.Fprintf(c.Out, "  articles      %s\n  suggestions   http://localhost:%d/suggestions/v1\n", articles, c.Ports.Suggestions)
+	if c.Backend == "" {
+		fmt.Fprintf(c.Out, "  OTLP          gRPC localhost:%d, HTTP http://localhost:%d/v1/traces\n", c.Ports.OTLPGRPC, c.Ports.OTLPHTTP)
+	}
+	fmt.Fprintf(c.Out, "  Spans go to   %s\n", spans)
+	if c.Backend == "" {
+		fmt.Fprintf(c.Out, "  Kept in       %s\n", c.Data)
+	}
 	fmt.Fprintf(c.Out, `
-Throughline is ready.
-
-  Traces        %s
-  articles      %s
-  suggestions   http://localhost:%d/suggestions/v1
-  OTLP          gRPC localhost:%d, HTTP http://localhost:%d/v1/traces
-  Spans go to   %s
-  Kept in       %s
-
 Try
 
   curl '%s?with_suggested=1'
 
-and see its trace at %s. Ctrl-C stops everything.
+and %s. Ctrl-C stops everything.
 
-`, ui, articles, c.Ports.Suggestions, c.Ports.OTLPGRPC, c.Ports.OTLPHTTP, spans, c.Data, articles, ui)
+`, articles, see)
 }
 
 // redact leaves out what a list of backends may hold of secrets: each entry's

@@ -40,7 +40,7 @@ func TestPortsCheckNamesEveryFault(t *testing.T) {
 	}
 	defer l.Close()
 	taken := l.Addr().(*net.TCPAddr).Port
-	err = Ports{UI: taken, OTLPGRPC: 0, OTLPHTTP: 70000, Articles: taken, Suggestions: taken}.check()
+	err = Ports{UI: taken, OTLPGRPC: 0, OTLPHTTP: 70000, Articles: taken, Suggestions: taken}.check(true)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -52,6 +52,31 @@ func TestPortsCheckNamesEveryFault(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in:\n%v", want, err)
 		}
+	}
+}
+
+// A backend elsewhere may well have the ports that ours would have.
+func TestPortsOfABackendElsewhereAreNotChecked(t *testing.T) {
+	free := func() int {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Addr().(*net.TCPAddr).Port
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := l.Addr().(*net.TCPAddr).Port
+	p := Ports{UI: taken, OTLPGRPC: taken, OTLPHTTP: taken, Articles: free(), Suggestions: free()}
+	if err := p.check(false); err != nil {
+		t.Error(err)
+	}
+	if err := p.check(true); err == nil {
+		t.Error("no error where the backend runs here")
 	}
 }
 
@@ -81,6 +106,13 @@ func TestTracingEnvironment(t *testing.T) {
 		if got := c.tracingEnv(); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
+	}
+}
+
+func TestBackendFlagWinsOverTheEnvironment(t *testing.T) {
+	c := Config{Ports: DefaultPorts(0), Backend: "jaeger:4317", Environ: []string{"TRACING_BACKEND_URL=tempo:4317"}}
+	if got, want := c.tracingEnv(), []string{"OTEL_BSP_SCHEDULE_DELAY=200", "TRACING_BACKEND_URL=jaeger:4317"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

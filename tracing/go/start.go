@@ -128,6 +128,9 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		p.queues = append(p.queues, newQueue(d.name, exporter, logger))
 	}
 	opts := []sdktrace.TracerProviderOption{sdktrace.WithResource(newResource(ctx, cfg, logger()))}
+	if cfg.Sampler == nil {
+		cfg.Sampler = samplerFromEnv()
+	}
 	if cfg.Sampler != nil {
 		opts = append(opts, sdktrace.WithSampler(cfg.Sampler))
 	}

@@ -1,9 +1,14 @@
 package articles
 
 import (
+	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 // Health answers /healthz (the process is alive) and /readyz (it takes requests), which are not traced. The zero value
@@ -35,4 +40,32 @@ func (h *Health) Handler(next http.Handler) http.Handler {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body+"\n")
 	})
+}
+
+// checkTimeout bounds the time of a check of health.
+const checkTimeout = 3 * time.Second
+
+// CheckReady asks the service that runs with cfg on this machine whether it takes requests.
+func CheckReady(ctx context.Context, cfg Config) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	host := cfg.Host
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	url := "http://" + net.JoinHostPort(host, strconv.Itoa(cfg.Port)) + "/readyz"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("asking for health: %w", err)
+	}
+	// Not the traced client: a check is no part of any trace.
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("asking for health: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", url, resp.Status)
+	}
+	return nil
 }

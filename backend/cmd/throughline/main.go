@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		},
 	}
 	root.AddCommand(
-		upCommand(), serveCommand(), exportCommand(), mocksCommand(), guardCommand(),
+		upCommand(), serveCommand(), exportCommand(), mocksCommand(), healthCommand(), guardCommand(),
 		searchCommand(), traceCommand(), servicesCommand(), operationsCommand(), metricsCommand(), tailCommand(),
 		importCommand(), loadCommand(), mcpCommand(), versionCommand(), manCommand(),
 	)

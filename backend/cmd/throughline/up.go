@@ -11,9 +11,10 @@ import (
 
 func upCommand() *cobra.Command {
 	var (
-		offset int
-		data   string
-		ports  system.Ports
+		offset  int
+		data    string
+		ports   system.Ports
+		backend string
 	)
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -25,10 +26,16 @@ binary, the Python environment .venv, the mock data. Everything listens on
 checkout, and are still there the next time; -OFFSET is appended with --port-offset.
 
 The services inherit this command's environment, so their own settings
-(SUGGESTIONS_CONCURRENCY, TRACING_DETAIL, OTEL_…) can be given here. Where
-TRACING_BACKEND_URL is set, they send their spans there instead.`,
+(SUGGESTIONS_CONCURRENCY, TRACING_DETAIL, OTEL_…) can be given here.
+
+With --backend they send their spans to a Jaeger, a Tempo, a Collector or
+anything else that takes OTLP, and no backend is run here. Where
+TRACING_BACKEND_URL is set without it, they send there and the backend runs
+beside them: name it too to have the spans in both.`,
 		Example: `  throughline up
   throughline up --port-offset 1000
+  throughline up --backend localhost:14317
+  TRACING_BACKEND_URL=localhost:4317,tempo:4317 throughline up
   TRACING_DETAIL=lean throughline up --articles-port 9001`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,6 +71,7 @@ TRACING_BACKEND_URL is set, they send their spans there instead.`,
 				Ports:    moved,
 				Data:     data,
 				Self:     self,
+				Backend:  backend,
 				Environ:  os.Environ(),
 				Version:  version(),
 				Out:      cmd.OutOrStdout(),
@@ -72,6 +80,7 @@ TRACING_BACKEND_URL is set, they send their spans there instead.`,
 	}
 	d := system.DefaultPorts(0)
 	f := cmd.Flags()
+	f.StringVar(&backend, "backend", "", "where the services send spans: host:port or URL of an OTLP receiver, several with commas between; runs no backend here")
 	f.IntVar(&offset, "port-offset", 0, "add this to every port that is not set by its own flag")
 	f.StringVar(&data, "data", "", "directory that spans are kept in, or "+server.MemoryData+" (default .throughline/data of the checkout)")
 	f.IntVar(&ports.UI, "ui-port", d.UI, "port of the UI and the APIs")

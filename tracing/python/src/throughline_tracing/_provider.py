@@ -38,6 +38,7 @@ from throughline_tracing._config import BACKEND_URL, CONFIG_FILE, Settings
 from throughline_tracing._config_file import ConfigFile
 from throughline_tracing._exporters import exporter_maker
 from throughline_tracing._propagators import read_propagators, set_global_propagator
+from throughline_tracing._sampling import sampler_of
 from throughline_tracing._suppression import is_suppressed
 from throughline_tracing.exceptions import ConfigurationError
 
@@ -96,7 +97,7 @@ class OTLPProvider:
             disabled = settings.disabled
             arguments = {
                 "resource": _resource(service_name, resource_attributes or {}),
-                "sampler": sampler,
+                "sampler": sampler or sampler_of(),
             }
             processors = [] if disabled else _processors(settings)
         self._config_file = file

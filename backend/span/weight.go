@@ -1,0 +1,56 @@
+package span
+
+import (
+	"strconv"
+	"strings"
+)
+
+// thresholdBits are those of a sampling threshold, which is the share of traces
+// that were not kept: 14 hexadecimal digits.
+const thresholdBits = 56
+
+// Weight is how many spans this one stands for: 10 where a sampler kept one
+// trace of ten and said so in the tracestate (`ot=th:…`, OpenTelemetry's
+// "TraceState: Probability Sampling"), and 1 where nothing, or nothing that can
+// be read, is said. It is at least 1 and at most 1<<56, so a sum of weights wants
+// a float64 or a bound.
+func (s *Span) Weight() float64 {
+	th, ok := samplingThreshold(s.TraceState)
+	if !ok {
+		return 1
+	}
+	const all = 1 << thresholdBits
+	return all / float64(all-th)
+}
+
+func samplingThreshold(tracestate string) (uint64, bool) {
+	if tracestate == "" { // the rule
+		return 0, false
+	}
+	for member := range strings.SplitSeq(tracestate, ",") {
+		ot, ok := strings.CutPrefix(strings.TrimSpace(member), "ot=")
+		if !ok {
+			continue
+		}
+		for sub := range strings.SplitSeq(ot, ";") {
+			if th, ok := strings.CutPrefix(sub, "th:"); ok {
+				return parseThreshold(th)
+			}
+		}
+		return 0, false
+	}
+	return 0, false
+}
+
+// parseThreshold reads lower-case hexadecimal digits whose trailing zeros are left out.
+func parseThreshold(th string) (uint64, bool) {
+	const digits = thresholdBits / 4
+	if len(th) > digits || strings.ContainsFunc(th, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') }) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(th, 16, thresholdBits)
+	if err != nil {
+		return 0, false
+	}
+	return n << (4 * (digits - len(th))), true
+}
