@@ -37,12 +37,22 @@ const (
 func (s *sketch) add(value, weight float64) {
 	if s.total == 0 {
 		s.min, s.max = value, value
+	} else if value < s.min {
+		s.min = value
+	} else if value > s.max {
+		s.max = value
 	}
-	s.min, s.max = min(s.min, value), max(s.max, value)
 	s.total += weight
 	if s.counted {
+		if weight == 1 && value > 0 && len(s.pending) < maxPending-1 {
+			s.pending = append(s.pending, bucketOf(value))
+			return
+		}
 		s.count(value, weight)
 		return
+	}
+	if s.exact == nil {
+		s.exact = make([]float64, 0, maxExact/4)
 	}
 	if weight != 1 && s.weights == nil {
 		s.weights = make([]float64, len(s.exact), maxExact)
@@ -161,7 +171,11 @@ func compareBuckets(a, b bucket) int { return cmp.Compare(a.number, b.number) }
 
 // merge adds what o has, which is not to be used any more.
 func (s *sketch) merge(o *sketch) {
-	if o.total == 0 {
+	switch {
+	case o.total == 0:
+		return
+	case s.total == 0:
+		*s = *o
 		return
 	}
 	if !o.counted {
@@ -169,9 +183,6 @@ func (s *sketch) merge(o *sketch) {
 			s.add(v, o.weight(i))
 		}
 		return
-	}
-	if s.total == 0 {
-		s.min, s.max = o.min, o.max
 	}
 	if !s.counted {
 		s.spill()
