@@ -182,7 +182,7 @@ func (p *parser) binaryType(e *Binary) (Type, *SyntaxError) {
 	if !fit(l, r) {
 		return mismatch("two values of one type")
 	}
-	if alwaysThere(l) && isNilLiteral(e.Right) || alwaysThere(r) && isNilLiteral(e.Left) {
+	if e.Op == OpEqual && (alwaysThere(l) && isNilLiteral(e.Right) || alwaysThere(r) && isNilLiteral(e.Left)) {
 		return mismatch("an attribute to compare with nil: every span has its intrinsics")
 	}
 	if e.Op != OpEqual && e.Op != OpNotEqual && (!ordered(l) || !ordered(r)) {

@@ -135,6 +135,9 @@ func (o oracle) spans(x SpansetExpr, in []int) []int {
 
 // related reports whether b is the child (and so on) of a.
 func (o oracle) related(r Relation, a, b int) bool {
+	if !o.rooted(a) || !o.rooted(b) {
+		return false
+	}
 	switch r {
 	case Child:
 		return o.parent(b) == a
@@ -158,6 +161,19 @@ func (o oracle) parent(i int) int {
 		}
 	}
 	return MissingParent
+}
+
+// rooted reports whether a span's ancestors end in a root.
+func (o oracle) rooted(i int) bool {
+	for range o.Spans {
+		switch i = o.parent(i); i {
+		case NoParent:
+			return true
+		case MissingParent:
+			return false
+		}
+	}
+	return false
 }
 
 // ancestors is nothing for spans that are in or below a cycle.
@@ -471,13 +487,15 @@ func (o oracle) values(a Attribute, i int) []Value {
 	case IntrinsicTraceDuration:
 		return []Value{{typ: TypeDuration, num: last - first}}
 	case IntrinsicRootName:
-		if root >= 0 {
-			return []Value{StringValue(o.Spans[root].Name)}
+		if root < 0 {
+			return []Value{StringValue("")}
 		}
+		return []Value{StringValue(o.Spans[root].Name)}
 	case IntrinsicRootService:
 		if root >= 0 {
-			return o.values(Attribute{Scope: ScopeResource, Name: "service.name"}, root)
+			return append(o.values(Attribute{Scope: ScopeResource, Name: "service.name"}, root), StringValue(""))[:1]
 		}
+		return []Value{StringValue("")}
 	case IntrinsicEventName:
 		for k, e := range s.Events {
 			if o.event == 0 || o.event == k+1 {

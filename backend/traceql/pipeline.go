@@ -175,7 +175,8 @@ func (c *compiler) structural(s *Structural) spansFunc {
 		if len(left) == 0 && s.Mode != ModeNot {
 			return nil
 		}
-		hits := e.tree().related(s.Relation, e.marked(left), right, e)
+		t := e.tree()
+		hits := t.related(s.Relation, e.marked(left), right, e)
 		out := e.room(len(right))
 		for _, i := range right {
 			if hits[i] != (s.Mode == ModeNot) {
@@ -185,7 +186,7 @@ func (c *compiler) structural(s *Structural) spansFunc {
 		if s.Mode != ModeUnion {
 			return out
 		}
-		hits = e.tree().related(s.Relation.inverse(), e.marked(right), left, e)
+		hits = t.related(s.Relation.inverse(), e.marked(right), left, e)
 		both := e.room(len(left))
 		for _, i := range left {
 			if hits[i] {

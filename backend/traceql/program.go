@@ -169,7 +169,7 @@ func (c *compiler) compareField(f *Field, op Op, lit Value, m *Matcher) boolFunc
 		return func(e *Evaluator, i int) bool {
 			start, end := e.trace.Times(i)
 			d := Value{typ: TypeDuration, num: end - start}
-			return numberHolds(op, &d, &lit)
+			return lit.IsNil() || numberHolds(op, &d, &lit) // only != nil comes here
 		}
 	}
 	get := c.value(f)
@@ -360,7 +360,7 @@ func (e *Evaluator) traceDuration() Value {
 	return e.duration
 }
 
-// ofRoot is an attribute of the first root.
+// ofRoot is an attribute of the first root, the empty string while there is none.
 func (e *Evaluator) ofRoot(attribute int) Value {
 	if !e.hasRoot {
 		e.root, e.hasRoot = NoParent, true
@@ -371,8 +371,10 @@ func (e *Evaluator) ofRoot(attribute int) Value {
 			}
 		}
 	}
-	if e.root < 0 {
-		return Nil
+	if e.root >= 0 {
+		if v := e.trace.Value(e.root, attribute); !v.IsNil() {
+			return v
+		}
 	}
-	return e.trace.Value(e.root, attribute)
+	return StringValue("")
 }
