@@ -49,7 +49,7 @@ func (a *Accumulator) Result() []Series {
 	} else {
 		if fn := a.metrics.fn; len(a.groups) == 0 && len(a.metrics.by) == 0 && (fn == Rate || fn == CountOverTime) {
 			// No spans are none, and not no answer.
-			out = a.append(out, &group{counts: make([]float64, a.intervals.n)})
+			out = a.append(out, &Group{group: group{counts: make([]float64, a.intervals.n)}})
 		}
 		for _, key := range slices.Sorted(maps.Keys(a.groups)) {
 			out = a.append(out, a.groups[key])
