@@ -133,7 +133,7 @@ func TestMillionSpans(t *testing.T) {
 			grown := heap() - before
 			t.Logf("%d spans in %d traces held: %d bytes accounted, heap grew by %d (%.2f), %d bytes a span",
 				s.Spans, s.Traces, s.Bytes, grown, float64(grown)/float64(s.Bytes), s.Bytes/int64(s.Spans))
-			if c.evicts && most < s.MaxBytes*9/10 {
+			if c.evicts && most < s.MaxBytes*9/10-128<<10 { // the least head goes as one
 				t.Errorf("at most %d of %d bytes were used", most, s.MaxBytes)
 			}
 			const fixed = 128 << 10 // of the store without spans
