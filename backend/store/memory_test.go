@@ -213,9 +213,16 @@ func TestCardinality(t *testing.T) {
 	runtime.KeepAlive(db)
 }
 
-// Appends, searches, reads, subscriptions and evictions at the same time.
+// Appends, searches, reads, subscriptions, sealing, merges and evictions at the
+// same time.
 func TestConcurrent(t *testing.T) {
-	db := open(t, store.Options{MaxBytes: 2 << 20})
+	t.Run("memory", func(t *testing.T) { concurrent(t, open(t, store.Options{MaxBytes: 2 << 20})) })
+	t.Run("disk", func(t *testing.T) {
+		concurrent(t, openDir(t, t.TempDir(), store.Options{MaxBytes: 1 << 20, HeadSpans: 700}))
+	})
+}
+
+func concurrent(t *testing.T, db *store.DB) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var readers, writers sync.WaitGroup
 	for seed := range uint64(2) {
@@ -259,6 +266,9 @@ func TestConcurrent(t *testing.T) {
 				db.Operations(nil)
 				db.Stats()
 				if _, err := db.Dependencies(t.Context(), 0, 0); err != nil {
+					t.Error(err)
+				}
+				if _, err := db.OperationStats(t.Context(), 0, 0, nil); err != nil {
 					t.Error(err)
 				}
 			}
