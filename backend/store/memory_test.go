@@ -98,9 +98,9 @@ func TestMillionSpans(t *testing.T) {
 		evicts   bool
 	}{
 		{"all held", 1_000_000, 512, store.DefaultMaxBytes, false},
-		{"batches of 512", 1_000_000, 512, 32 << 20, true},
+		{"batches of 512", 500_000, 512, 16 << 20, true},
 		{"the least", 60_000, 100, store.MinMemory, true},
-		{"traces in pieces", 600_000, 7, 16 << 20, true},
+		{"traces in pieces", 300_000, 7, 8 << 20, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer

@@ -21,7 +21,7 @@ func TestDisk(t *testing.T) {
 // A store whose heads are sealed all the time answers the same.
 func TestSmallHeads(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.DB {
-		return openDir(t, t.TempDir(), store.Options{HeadSpans: 1000})
+		return openDir(t, t.TempDir(), store.Options{HeadSpans: 200})
 	})
 }
 
