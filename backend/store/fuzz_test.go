@@ -163,6 +163,7 @@ func readAll(t *testing.T, file []byte) {
 		r.spreadCalls(0, true, func(*spread) {})
 		return nil
 	})
+	runScans(ctx, ask)
 	ask(func(r *reading) error {
 		return newMerge([]*segment{s, s}, &memoryFile{}, make(chan struct{})).run()
 	})

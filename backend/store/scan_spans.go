@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/throughline/throughline/backend/span"
 )
@@ -17,8 +18,11 @@ type SpanScan struct {
 	// its fields for which the span has a value that is not empty. Those of events
 	// and links are not among them.
 	Columns [][]FieldRef
+	// Number, unless it is empty, is a column of which the numbers are wanted, and
+	// not what distinct ones there are.
+	Number []FieldRef
 	// MaxValues bounds the distinct values of each column; 0 means 1 << 20. Beyond
-	// it the scan ends with ErrTooManyValues.
+	// it, or beyond 64 MiB of them, the scan ends with ErrTooManyValues.
 	MaxValues int
 	// Begin, unless nil, is called first, and again when all begins anew because a
 	// segment was found to be damaged.
@@ -32,6 +36,9 @@ type SpanScan struct {
 // as the goroutine's calls go on, and only grows.
 type SpanBatch struct {
 	Start, Duration []uint64
+	// Number has the value of each span, if it has one that IsNumber.
+	Number   []float64
+	IsNumber []bool
 	// Columns has for each column the number of each span's value; 0 is none.
 	Columns [][]uint32
 	// Values has for each column the distinct values by number, from 1 on.
@@ -42,29 +49,30 @@ type SpanBatch struct {
 
 // ScanSpans runs a scan.
 func (db *DB) ScanSpans(ctx context.Context, scan *SpanScan) error {
-	return db.query(func(r *reading) error {
-		s := &spanScan{SpanScan: scan, span: newScanRange(scan.Start, scan.End), shared: r.sharing(), max: scan.MaxValues}
-		if s.max <= 0 {
-			s.max = 1 << 20
+	return db.query(func(r *reading) error { return r.scanSpans(ctx, scan) })
+}
+
+func (r *reading) scanSpans(ctx context.Context, scan *SpanScan) error {
+	s := &spanScan{SpanScan: scan, span: newScanRange(scan.Start, scan.End), shared: r.sharing(), max: scan.MaxValues, plans: make([]spanPlan, len(r.segments))}
+	if s.max <= 0 {
+		s.max = 1 << 20
+	}
+	s.units = r.units(s.span)
+	s.several = r.sharedIDs(s.shared)
+	scan.Where.refs(s.project.need)
+	for _, c := range append(slices.Clip(scan.Columns), scan.Number) {
+		for i := range c {
+			s.project.need(&c[i])
 		}
-		s.units = r.units(s.span)
-		s.several = r.sharedIDs(s.shared)
-		s.plans = make([]spanPlan, len(r.segments))
-		scan.Where.refs(s.project.need)
-		for _, c := range scan.Columns {
-			for i := range c {
-				s.project.need(&c[i])
-			}
-		}
-		if scan.Begin != nil {
-			scan.Begin()
-		}
-		n := len(s.units)
-		if len(s.several) > 0 {
-			n++
-		}
-		return r.work(ctx, n, s.worker)
-	})
+	}
+	if scan.Begin != nil {
+		scan.Begin()
+	}
+	n := len(s.units)
+	if len(s.several) > 0 {
+		n++
+	}
+	return r.work(ctx, n, s.worker)
 }
 
 // spanScan is a SpanScan under way.
@@ -105,6 +113,7 @@ type interner struct {
 	others  map[string]uint32 // by their encoding
 	values  []span.Value
 	max     int
+	bytes   int // of texts
 }
 
 // internKey is a value that is a number or a boolean.
@@ -131,6 +140,7 @@ func (n *interner) value(v span.Value) uint32 {
 	key := string(v.AppendProto(nil))
 	i, ok := n.others[key]
 	if !ok {
+		n.grow(len(key))
 		var own span.Value
 		if own.ReadProto(key) != nil {
 			own = span.Bytes(key)
@@ -144,6 +154,7 @@ func (n *interner) value(v span.Value) uint32 {
 func (n *interner) text(s string) uint32 {
 	i, ok := n.texts[s]
 	if !ok {
+		n.grow(len(s))
 		own := string([]byte(s))
 		i = n.add(span.String(own))
 		n.texts[own] = i
@@ -157,6 +168,15 @@ func (n *interner) add(v span.Value) uint32 {
 	}
 	n.values = append(n.values, v)
 	return uint32(len(n.values) - 1)
+}
+
+// maxInterned is how many bytes the texts of one column may have.
+const maxInterned = 64 << 20
+
+func (n *interner) grow(bytes int) {
+	if n.bytes += bytes; n.bytes > maxInterned {
+		panic(tooManyValues{})
+	}
 }
 
 // tooManyValues is what interner panics with, for spanScan.worker.
@@ -207,7 +227,7 @@ func (w *spanWorker) flush() error {
 		b.Values[i] = w.intern[i].values
 	}
 	err := w.visit(b)
-	b.Start, b.Duration = b.Start[:0], b.Duration[:0]
+	b.Start, b.Duration, b.Number, b.IsNumber = b.Start[:0], b.Duration[:0], b.Number[:0], b.IsNumber[:0]
 	for i := range b.Columns {
 		b.Columns[i] = b.Columns[i][:0]
 	}
@@ -223,6 +243,16 @@ func (w *spanWorker) one(sp *span.Span) error {
 	}
 	w.ids = append(w.ids, spanIDs{sp.TraceID, sp.SpanID})
 	b.Start, b.Duration = append(b.Start, sp.StartTime), append(b.Duration, sp.EndTime-sp.StartTime)
+	if len(w.Number) > 0 {
+		number, state := 0.0, numberUnknown
+		for j := range w.Number {
+			if v, ok := w.Number[j].of(sp); ok && v.Type() != span.TypeEmpty {
+				number, state = numberOfValue(v)
+				break
+			}
+		}
+		b.Number, b.IsNumber = append(b.Number, number), append(b.IsNumber, state == numberIs)
+	}
 	for i, refs := range w.Columns {
 		n := uint32(0)
 		for j := range refs {
@@ -251,6 +281,11 @@ func (w *spanWorker) severals() error {
 		}
 		w.r.gather(id, &p)
 		for j := range p.spans {
+			if j&1023 == 1023 {
+				if err := w.check(); err != nil {
+					return err
+				}
+			}
 			l := &p.spans[j]
 			if l.start < w.spanScan.span.start || l.start > w.spanScan.span.end {
 				continue
@@ -309,6 +344,8 @@ type spanBlocks struct {
 	*blockScan
 	plan    *spanPlan
 	columns [][]columnReader
+	numeric []columnReader
+	states  [blockLen]numberState
 	starts  [blockLen]uint64
 	values  [blockLen]uint64
 }
@@ -357,6 +394,9 @@ func (w *spanWorker) of(i int) *spanBlocks {
 		}
 		b.columns = append(b.columns, list)
 	}
+	for j := range w.Number {
+		b.numeric = append(b.numeric, b.readers(&w.Number[j])...)
+	}
 	w.blocks[i] = b
 	return b
 }
@@ -390,9 +430,9 @@ func (s *spanBlocks) readers(r *FieldRef) (list []columnReader) {
 			c.projected = projected{scanColumn: s.segmentPlan.reading(i), values: newPick(s.packed(ref.values))}
 			switch ref.enc {
 			case encTable:
-				c.few = make([]uint32, ref.texts.ends.n)
+				c.few = make([]uint32, s.room(ref.texts.ends.n))
 			case encFew:
-				c.few = make([]uint32, ref.few.n)
+				c.few = make([]uint32, s.room(ref.few.n))
 			}
 			list = append(list, c)
 		}
@@ -450,6 +490,9 @@ func (w *spanWorker) segment(u *scanUnit) error {
 			for _, i := range rows {
 				out.Start, out.Duration = append(out.Start, starts[i]), append(out.Duration, lengths[i])
 			}
+		}
+		if len(s.numeric) > 0 {
+			s.numbers(b, rows, out)
 		}
 		for k := range s.columns {
 			out.Columns[k] = s.column(s.columns[k], &w.intern[k], b, rows, out.Columns[k])
@@ -522,7 +565,7 @@ func (s *spanBlocks) read(c *columnReader, in *interner, b int, rows []uint16, o
 	case readColumn, readRest:
 		for j, i := range rows {
 			if out[j] == 0 && c.has[keys[i]] != 0 {
-				out[j] = s.number(c, in, c.at(s.blockScan, first+uint64(i)))
+				out[j] = s.valueNumber(c, in, c.at(s.blockScan, first+uint64(i)))
 			}
 		}
 	case readMessage:
@@ -558,8 +601,8 @@ func (s *spanBlocks) common(r *FieldRef, number uint64) (span.Value, bool) {
 	return r.common(name, span.Kind(se.kind), span.StatusCode(se.status), s.resource(s.t, se.resource), s.scope(s.t, se.scope))
 }
 
-// number is that of a value of a column.
-func (s *spanBlocks) number(c *columnReader, in *interner, at uint64) uint32 {
+// valueNumber is that of a value of a column.
+func (s *spanBlocks) valueNumber(c *columnReader, in *interner, at uint64) uint32 {
 	if c.ref.enc == encPages {
 		return s.textNumber(c, in, s.pageText(c.ref, &c.pages, at))
 	}

@@ -9,9 +9,11 @@ import (
 // comparison gathers compare(): how often each value of each attribute occurs in
 // the spans of the selection, and in all others, the baseline.
 type comparison struct {
-	query      *Metrics
-	intervals  intervals
-	attributes map[Attribute]*attributeCounts
+	query                 *Metrics
+	intervals             intervals
+	rootName, rootService valueFunc
+	attributes            map[Attribute]*attributeCounts
+	bytes                 int64 // about what they take
 }
 
 // maxValues bounds what is remembered of an attribute. Values that come when there
@@ -37,8 +39,11 @@ type valueCount struct {
 	total  float64
 }
 
-func newComparison(q *Metrics, iv intervals) *comparison {
-	return &comparison{query: q, intervals: iv, attributes: map[Attribute]*attributeCounts{}}
+func newComparison(m *metricsProgram, iv intervals) *comparison {
+	return &comparison{
+		query: m.query, intervals: iv, rootName: m.rootName, rootService: m.rootService,
+		attributes: map[Attribute]*attributeCounts{},
+	}
 }
 
 // within reports whether a span that starts then may belong to the selection.
@@ -46,27 +51,34 @@ func (c *comparison) within(start uint64) bool {
 	return c.query.Start == 0 && c.query.End == 0 || uint64(c.query.Start) <= start && start < uint64(c.query.End)
 }
 
-func (c *comparison) observe(t Trace, i, at int, selected bool, weight float64) {
+func (c *comparison) observe(e *Evaluator, i, at int, selected bool, weight float64) {
 	half := baseline
 	if selected {
 		half = selection
 	}
-	for a, v := range t.All(i) {
+	count := func(a Attribute, v Value) {
 		if v.IsNil() {
-			continue
+			return
 		}
 		counts := c.attribute(a)
 		counts.total(half, c.intervals.n)[at] += weight
-		counts.add(half, v, c.intervals.n, func(n *valueCount) {
+		c.bytes += counts.add(half, v, c.intervals.n, func(n *valueCount) {
 			n.counts[at] += weight
 			n.total += weight
 		})
 	}
+	for a, v := range e.trace.All(i) {
+		count(a, v)
+	}
+	count(Attribute{Intrinsic: IntrinsicRootName}, c.rootName(e, i))
+	count(Attribute{Intrinsic: IntrinsicRootService}, c.rootService(e, i))
 }
 
 func (c *comparison) attribute(a Attribute) *attributeCounts {
 	counts, ok := c.attributes[a]
 	if !ok {
+		a.Name = strings.Clone(a.Name)
+		c.bytes += 512 + 16*int64(c.intervals.n)
 		counts = &attributeCounts{values: [2]map[valueKey]*valueCount{{}, {}}}
 		c.attributes[a] = counts
 	}
@@ -80,16 +92,19 @@ func (a *attributeCounts) total(half, n int) []float64 {
 	return a.totals[half]
 }
 
-func (a *attributeCounts) add(half int, v Value, n int, to func(*valueCount)) {
+// add returns by how many bytes the counts have grown.
+func (a *attributeCounts) add(half int, v Value, n int, to func(*valueCount)) (grown int64) {
 	count, ok := a.values[half][keyOf(v)]
 	if !ok {
 		if len(a.values[half]) >= maxValues {
-			return
+			return 0
 		}
-		count = &valueCount{value: v, counts: make([]float64, n)}
-		a.values[half][keyOf(v)] = count
+		count = &valueCount{value: v.Clone(), counts: make([]float64, n)}
+		a.values[half][keyOf(count.value)] = count
+		grown = 200 + int64(len(v.text)) + 8*int64(n)
 	}
 	to(count)
+	return grown
 }
 
 func (c *comparison) merge(o *comparison) {
@@ -101,7 +116,7 @@ func (c *comparison) merge(o *comparison) {
 				to.total(half, n)[i] += x
 			}
 			for _, count := range from.values[half] {
-				to.add(half, count.value, n, func(sum *valueCount) {
+				c.bytes += to.add(half, count.value, n, func(sum *valueCount) {
 					for i, x := range count.counts {
 						sum.counts[i] += x
 					}
@@ -130,13 +145,6 @@ func (c *comparison) result() []Series {
 				series(v.counts, Named{labelMetaType, StringValue(meta)}, Named{a.String(), v.value})
 			}
 			series(counts.totals[half], Named{labelMetaType, StringValue(meta + "_total")}, Named{a.String(), Nil})
-			if len(counts.values[half]) > c.query.TopN {
-				out = append(out, Series{Labels: []Named{
-					{labelMetaErr, StringValue("__too_many_values__")},
-					{labelMetaType, StringValue(meta)},
-					{a.String(), Nil},
-				}})
-			}
 		}
 	}
 	return out

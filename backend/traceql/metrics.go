@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unsafe"
 )
 
 // Range is what a metrics query covers.
@@ -20,6 +21,9 @@ type Range struct {
 type MetricsOptions struct {
 	// MaxSeries is how many series may come to be, 10,000 by default.
 	MaxSeries int
+	// MaxBytes is about how much memory an accumulator takes at most, 256 MiB by
+	// default.
+	MaxBytes int64
 	// MaxExemplars is how many exemplars the answer has at most, none by default.
 	MaxExemplars int
 	// Weighted counts a span that was sampled with a probability (tracestate
@@ -30,65 +34,59 @@ type MetricsOptions struct {
 // maxIntervals bounds the samples of a series, as Prometheus does.
 const maxIntervals = 11_000
 
-// ErrTooManySeries and ErrTooManySamples are wrapped by errors about the bounds.
+// ErrTooManySeries, ErrTooManySamples and ErrTooLarge are wrapped by errors about
+// the bounds.
 var (
 	ErrTooManySeries  = errors.New("too many series")
 	ErrTooManySamples = errors.New("too many samples in a series")
+	ErrTooLarge       = errors.New("answer is too large")
 )
 
 // intervals divides a range. A span belongs to the interval that its start time
 // lies in; an interval includes its end but not its start, and its sample has the
-// time of its end.
+// time of its end. Ends are multiples of the step, and the first is not after the
+// start of the range.
 type intervals struct {
-	Range
+	first   uint64 // the end of the first interval
+	step    uint64
 	instant bool
 	n       int
 }
 
 func newIntervals(r Range) (intervals, error) {
 	if r.End <= r.Start {
-		return intervals{}, fmt.Errorf("range ends at %d, before its start %d", r.End, r.Start)
+		return intervals{}, fmt.Errorf("range ends at %d, not after its start %d", r.End, r.Start)
 	}
 	if r.Step == 0 {
-		return intervals{r, true, 1}, nil
+		return intervals{r.End, r.End - r.Start, true, 1}, nil
 	}
-	r.Start -= r.Start % r.Step
-	if over := r.End % r.Step; over != 0 {
-		r.End += r.Step - over
+	first := r.Start - r.Start%r.Step
+	n := (r.End - first + r.Step - 1) / r.Step
+	if n >= maxIntervals {
+		return intervals{}, fmt.Errorf("%w: %d, the limit is %d; choose a longer step", ErrTooManySamples, n+1, maxIntervals)
 	}
-	n := (r.End - r.Start) / r.Step
-	if n > maxIntervals {
-		return intervals{}, fmt.Errorf("%w: %d, the limit is %d; choose a longer step", ErrTooManySamples, n, maxIntervals)
-	}
-	return intervals{r, false, int(n)}, nil
+	return intervals{first, r.Step, false, int(n) + 1}, nil
 }
 
 // index is the interval of a time, -1 outside of the range.
 func (iv *intervals) index(t uint64) int {
-	if t <= iv.Start || t > iv.End {
+	if t <= iv.first {
+		if iv.first-t < iv.step {
+			return 0
+		}
 		return -1
 	}
-	if iv.instant {
-		return 0
+	if i := (t - iv.first + iv.step - 1) / iv.step; i < uint64(iv.n) {
+		return int(i)
 	}
-	return int((t - iv.Start - 1) / iv.Step)
+	return -1
 }
 
 // time is when the sample of an interval is, in unix nanoseconds.
-func (iv *intervals) time(i int) uint64 {
-	if iv.instant {
-		return iv.End
-	}
-	return iv.Start + uint64(i+1)*iv.Step
-}
+func (iv *intervals) time(i int) uint64 { return iv.first + uint64(i)*iv.step }
 
 // seconds is the length of an interval.
-func (iv *intervals) seconds() float64 {
-	if iv.instant {
-		return float64(iv.End-iv.Start) / 1e9
-	}
-	return float64(iv.Step) / 1e9
-}
+func (iv *intervals) seconds() float64 { return float64(iv.step) / 1e9 }
 
 // metricsProgram is a compiled metrics function.
 type metricsProgram struct {
@@ -98,8 +96,11 @@ type metricsProgram struct {
 	by        []valueFunc
 	names     []string
 	unit      float64 // of the field's values in those of samples: durations are in seconds
-	selection boolFunc
 	query     *Metrics
+
+	// Of compare.
+	selection             boolFunc
+	rootName, rootService valueFunc
 }
 
 func (c *compiler) metrics(m *Metrics) *metricsProgram {
@@ -119,6 +120,8 @@ func (c *compiler) metrics(m *Metrics) *metricsProgram {
 		if m.Selection.Expr != nil {
 			p.selection = c.boolean(m.Selection.Expr)
 		}
+		p.rootName = c.field(Attribute{Intrinsic: IntrinsicRootName})
+		p.rootService = c.field(Attribute{Intrinsic: IntrinsicRootService})
 	}
 	return p
 }
@@ -133,7 +136,8 @@ type Accumulator struct {
 
 	groups    map[string]*Group
 	comparing *comparison
-	exemplars int
+	exemplars int // how many there are
+	bytes     int64
 	key       []byte
 	labels    []Value
 }
@@ -161,9 +165,12 @@ func (p *Program) NewAccumulator(r Range, o MetricsOptions) (*Accumulator, error
 	if o.MaxSeries == 0 {
 		o.MaxSeries = 10_000
 	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 256 << 20
+	}
 	a := &Accumulator{program: p, metrics: p.metrics, intervals: iv, options: o, groups: map[string]*Group{}}
 	if p.metrics.fn == Compare {
-		a.comparing = newComparison(p.metrics.query, iv)
+		a.comparing = newComparison(p.metrics, iv)
 	}
 	return a, nil
 }
@@ -193,7 +200,10 @@ func (a *Accumulator) Observe(e *Evaluator, t Trace) error {
 			}
 			if a.comparing != nil {
 				selected := a.comparing.within(start) && a.metrics.selection(e, int(i))
-				a.comparing.observe(t, int(i), at, selected, weight)
+				a.comparing.observe(e, int(i), at, selected, weight)
+				if err := a.bounded(); err != nil {
+					return err
+				}
 				continue
 			}
 			if err := a.observe(e, int(i), at, weight); err != nil {
@@ -201,7 +211,7 @@ func (a *Accumulator) Observe(e *Evaluator, t Trace) error {
 			}
 		}
 	}
-	return nil
+	return a.bounded()
 }
 
 func (a *Accumulator) observe(e *Evaluator, i, at int, weight float64) error {
@@ -212,12 +222,15 @@ func (a *Accumulator) observe(e *Evaluator, i, at int, weight float64) error {
 			return nil
 		}
 		value, _ = v.Number()
+		if a.metrics.fn == HistogramOverTime && !hasOctave(v) {
+			return nil
+		}
 	}
 	g, err := a.group(e, i)
 	if err != nil {
 		return err
 	}
-	g.observe(a.metrics, at, value, weight)
+	a.bytes += int64(g.observe(a.metrics, at, value, weight))
 	if a.exemplars < a.options.MaxExemplars && g.wantsExemplar(at) {
 		a.exemplars++
 		start, _ := e.trace.Times(i)
@@ -237,12 +250,24 @@ func (a *Accumulator) group(e *Evaluator, i int) (*Group, error) {
 	if g, ok := a.groups[string(a.key)]; ok {
 		return g, nil
 	}
-	return a.newGroup(string(a.key), append([]Value(nil), a.labels...))
+	return a.newGroup(string(a.key), cloned(a.labels))
 }
 
 func (a *Accumulator) newGroup(key string, labels []Value) (*Group, error) {
 	if len(a.groups) >= a.options.MaxSeries {
 		return nil, fmt.Errorf("%w: more than %d; narrow the filter or group by an attribute with fewer values", ErrTooManySeries, a.options.MaxSeries)
+	}
+	// A sample takes as much as its place; what a sketch grows to comes later.
+	size := int64(8)
+	switch a.metrics.fn {
+	case AvgOverTime:
+		size = 16
+	case QuantileOverTime:
+		size = int64(unsafe.Sizeof(sketch{}))
+	}
+	a.bytes += 512 + int64(2*len(key)) + size*int64(a.intervals.n)
+	if err := a.bounded(); err != nil {
+		return nil, err
 	}
 	g := &Group{group: group{labels: labels}}
 	switch n := a.intervals.n; a.metrics.fn {
@@ -265,6 +290,18 @@ func (a *Accumulator) newGroup(key string, labels []Value) (*Group, error) {
 	return g, nil
 }
 
+// bounded is an error when there is more than the bound on memory.
+func (a *Accumulator) bounded() error {
+	bytes := a.bytes
+	if a.comparing != nil {
+		bytes += a.comparing.bytes
+	}
+	if bytes > a.options.MaxBytes {
+		return fmt.Errorf("%w: more than %d MiB; narrow the filter, choose a longer step, or group by an attribute with fewer values", ErrTooLarge, a.options.MaxBytes>>20)
+	}
+	return nil
+}
+
 // appendKey appends what tells a value from any other.
 func appendKey(key []byte, v Value) []byte {
 	k := keyOf(v)
@@ -274,7 +311,8 @@ func appendKey(key []byte, v Value) []byte {
 	return append(key, k.text...)
 }
 
-func (g *group) observe(m *metricsProgram, at int, value, weight float64) {
+// observe returns by how many bytes the group has grown.
+func (g *group) observe(m *metricsProgram, at int, value, weight float64) (grown int) {
 	switch m.fn {
 	case Rate, CountOverTime:
 		g.counts[at] += weight
@@ -282,15 +320,18 @@ func (g *group) observe(m *metricsProgram, at int, value, weight float64) {
 		g.counts[at] += weight
 		g.values[at] += value * weight
 	case QuantileOverTime:
-		g.sketches[at].add(value, weight)
+		return g.sketches[at].add(value, weight)
 	case HistogramOverTime:
 		if g.octaves[at] == nil {
 			g.octaves[at] = map[int]float64{}
 		}
+		n := len(g.octaves[at])
 		g.octaves[at][octave(value)] += weight
+		return 48 * (len(g.octaves[at]) - n)
 	default:
 		g.values[at] = combine(m.fn, g.values[at], value, weight)
 	}
+	return 0
 }
 
 // combine joins two values of min, max or sum, where NaN is none.
@@ -320,6 +361,10 @@ func (a *Accumulator) Merge(o *Accumulator) error {
 	}
 	for key, from := range o.groups {
 		to, ok := a.groups[key]
+		if !ok && a.options.MaxExemplars == 0 && len(a.groups) < a.options.MaxSeries {
+			a.groups[key] = from
+			continue
+		}
 		if !ok {
 			var err error
 			if to, err = a.newGroup(key, from.labels); err != nil {

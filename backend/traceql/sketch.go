@@ -34,15 +34,32 @@ const (
 	perOctave = 64
 )
 
-func (s *sketch) add(value, weight float64) {
+// add returns by how many bytes the sketch has grown.
+func (s *sketch) add(value, weight float64) (grown int) {
 	if s.total == 0 {
 		s.min, s.max = value, value
+	} else if value < s.min {
+		s.min = value
+	} else if value > s.max {
+		s.max = value
 	}
-	s.min, s.max = min(s.min, value), max(s.max, value)
 	s.total += weight
 	if s.counted {
+		if weight == 1 && value > 0 && len(s.pending) < maxPending-1 {
+			s.pending = append(s.pending, bucketOf(value))
+			return 0
+		}
+		size := s.size()
 		s.count(value, weight)
-		return
+		return s.size() - size
+	}
+	if len(s.exact) < min(cap(s.exact), maxExact) && weight == 1 && s.weights == nil {
+		s.exact = append(s.exact, value)
+		return 0
+	}
+	size := s.size()
+	if s.exact == nil {
+		s.exact = make([]float64, 0, maxExact/4)
 	}
 	if weight != 1 && s.weights == nil {
 		s.weights = make([]float64, len(s.exact), maxExact)
@@ -56,6 +73,17 @@ func (s *sketch) add(value, weight float64) {
 	if s.exact = append(s.exact, value); len(s.exact) > maxExact {
 		s.spill()
 	}
+	return s.size() - size
+}
+
+// size is about the bytes that a sketch takes beside itself. Pending values are
+// counted as many as there may be.
+func (s *sketch) size() int {
+	n := 8*cap(s.exact) + 8*cap(s.weights) + 16*cap(s.buckets)
+	if s.counted {
+		n += 4 * maxPending
+	}
+	return n
 }
 
 // weight is that of a value of exact.
@@ -161,7 +189,11 @@ func compareBuckets(a, b bucket) int { return cmp.Compare(a.number, b.number) }
 
 // merge adds what o has, which is not to be used any more.
 func (s *sketch) merge(o *sketch) {
-	if o.total == 0 {
+	switch {
+	case o.total == 0:
+		return
+	case s.total == 0:
+		*s = *o
 		return
 	}
 	if !o.counted {
@@ -169,9 +201,6 @@ func (s *sketch) merge(o *sketch) {
 			s.add(v, o.weight(i))
 		}
 		return
-	}
-	if s.total == 0 {
-		s.min, s.max = o.min, o.max
 	}
 	if !s.counted {
 		s.spill()
