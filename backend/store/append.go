@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -35,7 +36,7 @@ func (db *DB) AppendRequest(ctx context.Context, request string) (accepted int, 
 }
 
 // replayLimits are for what was accepted before.
-var replayLimits = span.Limits{Depth: 10_000, Memory: 1 << 40}
+var replayLimits = span.Limits{Depth: 10_000, Memory: math.MaxInt / 2}
 
 // maxRequest is less than the longest string that a head can hold.
 const maxRequest = maxText

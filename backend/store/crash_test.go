@@ -164,6 +164,7 @@ func TestFailures(t *testing.T) {
 		{"*", ".tmp", syscall.ENOSPC},
 	} {
 		t.Run(c.op+c.suffix, func(t *testing.T) {
+			t.Parallel()
 			fs := storetest.NewCrashFS(0)
 			options := crashOptions
 			options.FS = fs

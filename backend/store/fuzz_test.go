@@ -55,8 +55,8 @@ func someSpans(rng *rand.Rand, n int) []span.Span {
 	return spans
 }
 
-// segmentOf makes the bytes of a segment.
-func segmentOf(t testing.TB, spans []span.Span) []byte {
+// headOf makes a head.
+func headOf(t testing.TB, spans []span.Span) *head {
 	t.Helper()
 	h := newHead()
 	var stream span.Stream
@@ -65,6 +65,13 @@ func segmentOf(t testing.TB, spans []span.Span) []byte {
 		t.Fatal(err, r.String())
 	}
 	h.commit(h.n)
+	return h
+}
+
+// segmentOf makes the bytes of a segment.
+func segmentOf(t testing.TB, spans []span.Span) []byte {
+	t.Helper()
+	h := headOf(t, spans)
 	db := newDB("", Options{}.orDefault())
 	db.head = h
 	f := &memoryFile{}
@@ -147,6 +154,13 @@ func readAll(t *testing.T, file []byte) {
 		for i := range s.foot.oService.n {
 			s.tally(s.foot.oMinutes, s.foot.oHours, int(i), w, func() func(uint32, int64) { return new(Sketch).add })
 		}
+		return nil
+	})
+	// A head that has parts of the same traces, and some of the same spans.
+	later := headOf(t, someSpans(rand.New(rand.NewPCG(5, 5)), 90))
+	ask(func(r *reading) error {
+		r.heads = []*headView{later.view(later.n)}
+		r.spreadCalls(0, true, func(*spread) {})
 		return nil
 	})
 	runScans(ctx, ask)

@@ -37,7 +37,6 @@ func bucketValue(b uint32) uint64 {
 type Sketch struct {
 	counts []int64 // by bucket, as long as needed
 	count  int64
-	sum    float64
 	taken  bool // some were taken out
 }
 
@@ -47,12 +46,17 @@ func (k *Sketch) Add(nanoseconds, n uint64) { k.add(bucketOf(nanoseconds), int64
 // add adds n durations, or takes them out when n is negative; settle is to follow.
 func (k *Sketch) add(bucket uint32, n int64) {
 	if int(bucket) >= len(k.counts) {
-		k.counts = append(k.counts, make([]int64, int(bucket)+1-len(k.counts))...)
+		k.grow(int(bucket))
 	}
 	k.counts[bucket] += n
 	k.count += n
-	k.sum += float64(bucketValue(bucket)) * float64(n)
 	k.taken = k.taken || n < 0
+}
+
+func (k *Sketch) grow(bucket int) {
+	counts := make([]int64, max(2*len(k.counts), bucket+1+subBuckets))
+	copy(counts, k.counts)
+	k.counts = counts
 }
 
 // settle ends a sum in which some were taken out. What is taken out without
@@ -61,14 +65,10 @@ func (k *Sketch) settle() {
 	if !k.taken {
 		return
 	}
-	k.count, k.sum, k.taken = 0, 0, false
+	k.count, k.taken = 0, false
 	for b, n := range k.counts {
-		if n = max(n, 0); n == 0 {
-			k.counts[b] = 0
-			continue
-		}
-		k.count += n
-		k.sum += float64(bucketValue(uint32(b))) * float64(n)
+		k.counts[b] = max(n, 0)
+		k.count += k.counts[b]
 	}
 }
 
@@ -89,7 +89,9 @@ func (k *Sketch) Mean() float64 {
 	if k.count == 0 {
 		return 0
 	}
-	return k.sum / float64(k.count)
+	sum := 0.0
+	k.Each(func(nanoseconds, n uint64) { sum += float64(nanoseconds) * float64(n) })
+	return sum / float64(k.count)
 }
 
 // Quantile returns the duration in nanoseconds that a share q of the durations
@@ -258,14 +260,22 @@ func (r *rollup) windows(k int, first, last uint64, f func(window uint64, bucket
 // each calls f with the buckets of a window.
 func (r *rollup) each(buckets []byte, f func(bucket uint32, n int64)) {
 	bucket := uint64(0)
-	for len(buckets) > 0 {
-		bucket += r.uvarint(&buckets)
-		u := r.uvarint(&buckets)
-		n := int64(u>>1) ^ -int64(u&1)
-		if bucket >= bucketCount {
+	for at := 0; at < len(buckets); {
+		var v [2]uint64 // most are of one byte
+		for i := range v {
+			if at < len(buckets) && buckets[at] < 0x80 {
+				v[i] = uint64(buckets[at])
+				at++
+				continue
+			}
+			rest := buckets[at:]
+			v[i] = r.uvarint(&rest)
+			at = len(buckets) - len(rest)
+		}
+		if bucket += v[0]; bucket >= bucketCount {
 			r.src.fail("bucket out of range")
 		}
-		f(uint32(bucket), n)
+		f(uint32(bucket), int64(v[1]>>1)^-int64(v[1]&1))
 	}
 }
 

@@ -122,6 +122,50 @@ func TestCallsAcrossHeads(t *testing.T) {
 	}
 }
 
+// Spans that came again are in a newer segment too. When the older one is dropped
+// they are counted by none, and nothing by less than nothing.
+func TestResentThenDropped(t *testing.T) {
+	now := time.Unix(1_790_000_000, 0)
+	db := openDir(t, t.TempDir(), store.Options{HeadSpans: 100, Retention: time.Hour, Now: func() time.Time { return now }})
+	spans := calls(rand.New(rand.NewPCG(7, 8)), 50, 1_790_000_000_000_000_000)
+	later := append([]span.Span{}, spans...)
+	for i := range later {
+		later[i].EndTime += 5e9 // supersedes
+		later[i].Name = "later"
+	}
+	for _, batch := range [][]span.Span{spans, later} {
+		if err := db.Append(t.Context(), &span.Batch{Spans: batch}); err != nil {
+			t.Fatal(err)
+		}
+		waitSealed(t, db)
+		now = now.Add(40 * time.Minute)
+	}
+	for deadline := time.Now().Add(30 * time.Second); db.Stats().Segments > 1; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v", db.Stats())
+		}
+	}
+	list, err := db.OperationStats(t.Context(), 0, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range list {
+		if o.Name != "later" || o.Durations.Count() != 50 && o.Durations.Count() != 25 {
+			t.Errorf("%s: %d spans", o.Name, o.Durations.Count())
+		}
+	}
+	for _, o := range db.Operations(nil) {
+		if o.Name != "later" || o.SpanCount != 50 || o.ErrorCount < 0 || o.ErrorCount > 25 {
+			t.Errorf("%+v", o)
+		}
+	}
+	for _, s := range db.Services() {
+		if s.SpanCount != 50 && s.SpanCount != 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
 func spreadStores(t *testing.T) map[string]func(t *testing.T) *store.DB {
 	return map[string]func(t *testing.T) *store.DB{
 		"disk":   func(t *testing.T) *store.DB { return openDir(t, t.TempDir(), store.Options{HeadSpans: 90}) },

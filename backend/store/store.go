@@ -131,7 +131,7 @@ func New(options Options) *DB {
 	}
 	options.MaxBytes = max(options.MaxBytes, MinMemory)
 	// A segment is what goes at once when there is no more room.
-	options.HeadBytes = min(options.HeadBytes, max(options.MaxBytes/32, minHeadBytes))
+	options.HeadBytes = min(options.HeadBytes, max(options.MaxBytes/32, min(options.MaxBytes/16, 1<<20), minHeadBytes))
 	db := newDB("", options)
 	db.fs, db.memory = newMemory(), true
 	db.start()

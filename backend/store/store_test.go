@@ -18,6 +18,13 @@ func TestDisk(t *testing.T) {
 	})
 }
 
+// A store whose heads are sealed all the time answers the same.
+func TestSmallHeads(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.DB {
+		return openDir(t, t.TempDir(), store.Options{HeadSpans: 200})
+	})
+}
+
 func open(t testing.TB, options store.Options) *store.DB {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)

@@ -88,7 +88,7 @@ func From(ctx context.Context, log *slog.Logger, err error) *Error {
 		return &Error{"not_found", http.StatusNotFound, err.Error()}
 	case errors.Is(err, query.ErrNotSearch), errors.Is(err, query.ErrNotMetrics), errors.Is(err, traceql.ErrTooManySamples):
 		return &Error{"invalid_argument", http.StatusBadRequest, err.Error()}
-	case errors.Is(err, store.ErrTooMuch), errors.Is(err, query.ErrTooLarge), errors.Is(err, query.ErrTooManyOf),
+	case errors.Is(err, store.ErrTooMuch), errors.Is(err, query.ErrTooLarge), errors.Is(err, query.ErrTooManyValues),
 		errors.Is(err, traceql.ErrTooManySeries):
 		return &Error{"too_large", http.StatusUnprocessableEntity, err.Error()}
 	case errors.Is(err, query.ErrTooLong):
