@@ -167,6 +167,14 @@ func writeFound(w io.Writer, style terminal.Style, found client.Found, spans int
 	return style.Table(w, columns, rows)
 }
 
+// durationText is the duration of a trace, of which Tempo knows whole milliseconds.
+func durationText(m *client.Match) string {
+	if m.Duration() == 0 {
+		return "<1ms"
+	}
+	return terminal.Duration(m.Duration())
+}
+
 // count is a number that may not be known.
 func count(n int) string {
 	if n == 0 {
