@@ -247,11 +247,12 @@ func TestChart(t *testing.T) {
 		"single": {line("", 1, func(int) float64 { return 42 })},
 		"flat":   {line("zero", 10, func(int) float64 { return 0 })},
 		"odd":    {line("inf\x1b", 3, func(i int) float64 { return []float64{math.Inf(1), 1, -3}[i] })},
+		"gaps":   {{Name: "gaps", Points: []Point{{start, 1}, {start.Add(time.Minute), 2}, {start.Add(30 * time.Minute), 5}, {start.Add(31 * time.Minute), 3}}}},
 		"none":   {line("nan", 3, func(int) float64 { return math.NaN() }), {Name: "empty"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
-			if err := (Style{Width: 80}).Chart(&b, lines, time.UTC); err != nil {
+			if err := (Style{Width: 80}).Chart(&b, lines, Chart{Zone: time.UTC}); err != nil {
 				t.Fatal(err)
 			}
 			for line := range strings.Lines(b.String()) {
@@ -260,7 +261,7 @@ func TestChart(t *testing.T) {
 				}
 			}
 			golden(t, "chart-"+name+".txt", b.String())
-			if err := (Style{Width: 80, Color: true}).Chart(&b, lines, time.UTC); err != nil {
+			if err := (Style{Width: 80, Color: true}).Chart(&b, lines, Chart{Zone: time.UTC}); err != nil {
 				t.Fatal(err)
 			}
 		})

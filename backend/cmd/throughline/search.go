@@ -146,7 +146,7 @@ func writeFound(w io.Writer, style terminal.Style, found client.Found, spans int
 		}
 		rows = append(rows, []terminal.Cell{
 			{Text: terminal.Time(m.StartTime, zone)},
-			{Text: terminal.Duration(m.Duration())},
+			{Text: durationText(m)},
 			{Text: count(m.SpanCount)},
 			errs,
 			{Text: m.RootService, Paint: service},
