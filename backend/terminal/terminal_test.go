@@ -177,7 +177,7 @@ func TestText(t *testing.T) {
 
 func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "0ns", 1: "1ns", 999: "999ns", 1500: "1.5µs", 999_600: "1ms", 12_345_678: "12.3ms", 1_050_000_000: "1.05s",
+		0: "0", 1: "1ns", 999: "999ns", 1500: "1.5µs", 999_600: "1ms", 12_345_678: "12.3ms", 1_050_000_000: "1.05s",
 		59_949 * time.Millisecond: "59.9s", time.Minute: "1m", 125 * time.Second: "2m5s", 26 * time.Hour: "1d2h", -5 * time.Millisecond: "-5ms",
 		math.MaxInt64: "106751d23h", math.MinInt64: "-106751d23h",
 	} {
