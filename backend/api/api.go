@@ -116,7 +116,7 @@ func New(config Config) http.Handler {
 	get("/api/native/v1/search", s.searchTraceQL)
 	get("/api/native/v1/metrics", s.seriesTraceQL)
 	get("/api/native/v1/metrics/instant", s.instantTraceQL)
-	get(exportPath, s.export)
+	mux.Handle(exportPath, s.handle(reply.Stream, s.export)) // it takes as long as it takes
 	get("/api/native/", s.unknown)
 	t := &tempo.Handler{Store: config.Store, Query: s.query, Version: config.Version, Log: config.Log, Now: config.Now, Ready: config.Ready}
 	t.Routes(mux)
