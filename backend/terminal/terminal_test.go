@@ -3,6 +3,7 @@ package terminal
 import (
 	"encoding/binary"
 	"flag"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -265,5 +266,16 @@ func TestChart(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+func BenchmarkWaterfall(b *testing.B) {
+	trace := made(10_000, func(i int) int { return i/8 - 1 })
+	summary := client.Summarize(trace)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := (Style{Width: 120, Color: true}).Waterfall(io.Discard, trace, &summary, Waterfall{Zone: time.UTC}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -82,16 +82,14 @@ no such metrics.` + readingHelp + environmentHelp,
 	c.add(cmd)
 	r.add(cmd, "an hour before the end")
 	o.add(cmd)
+	fail.add(cmd, "a series", "no series")
 	f := cmd.Flags()
-	f.BoolVar(&fail.ifFound, "fail-if-found", false, "exit with status 1 when there is a series")
-	f.BoolVar(&fail.ifEmpty, "fail-if-empty", false, "exit with status 1 when there is none")
 	f.DurationVar(&q.Step, "step", 0, "time between two points (default: as many as the chart is wide, or the server's choice)")
 	f.BoolVar(&q.Instant, "instant", false, "one value over the whole range instead of points in time")
 	f.BoolVar(&csv, "csv", false, "write CSV: time, a column for each label, value")
 	f.BoolVar(&json, "json", false, "write one JSON object")
 	cmd.MarkFlagsMutuallyExclusive("csv", "json")
 	cmd.MarkFlagsMutuallyExclusive("instant", "step")
-	cmd.MarkFlagsMutuallyExclusive("fail-if-found", "fail-if-empty")
 	return cmd
 }
 
