@@ -27,7 +27,7 @@ func mcpCommand() *cobra.Command {
 		Short: "Let a language model read traces, by the Model Context Protocol",
 		Long: `Serve the Model Context Protocol on the standard input and output, as clients start it,
 or over HTTP on the address of --http. The tools search, trace, services, operations and
-metrics only read, and their answers are bounded.
+metrics only read, and their answers are bounded. The server that is read need not run yet.
 
 Over HTTP there is no login: whoever reaches the address reads the traces. Listen on
 loopback, as 127.0.0.1:8765. Pages of other origins and requests for foreign host names
@@ -38,7 +38,7 @@ are refused.` + readingHelp + environmentHelp,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			ctx := cmd.Context()
-			cl, end, err := c.open(ctx, cmd)
+			cl, end, err := c.openLazy(ctx, cmd)
 			if err != nil {
 				return err
 			}
