@@ -255,3 +255,28 @@ type fixed []byte
 func (b fixed) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(b))), Request: r}, nil
 }
+
+// A lazy client finds a server that came after it.
+func TestLazy(t *testing.T) {
+	up := false
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if !up {
+			http.Error(w, "starting", http.StatusServiceUnavailable)
+			return
+		}
+		io.WriteString(w, `{"services":[]}`)
+	})
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	l := &Lazy{Options: Options{URL: url, Transport: transport}}
+	if _, err := l.Services(t.Context()); err == nil || l.Kind() != "" {
+		t.Errorf("%v, kind %q", err, l.Kind())
+	}
+	up = true
+	if _, err := l.Services(t.Context()); err != nil || l.Kind() != KindJaeger {
+		t.Errorf("%v, kind %q", err, l.Kind())
+	}
+	if _, err := l.Metrics(t.Context(), MetricsQuery{}); !errors.Is(err, ErrUnsupported) {
+		t.Error(err)
+	}
+}

@@ -126,6 +126,9 @@ func (j *jaeger) spans(ctx context.Context, path string, query url.Values) ([]sp
 
 func (j *jaeger) Search(ctx context.Context, q Query) (Found, error) {
 	q = q.orDefault(defaultLookback)
+	if strings.Join(strings.Fields(q.TraceQL), "") == "{}" {
+		q.TraceQL = "" // all traces, which need not be judged
+	}
 	if q.TraceQL != "" {
 		return j.byTraceQL(ctx, q)
 	}

@@ -40,7 +40,8 @@ func TestReadmeCommands(t *testing.T) {
 	}
 	u := up(t)
 	ports := regexp.MustCompile(`\blocalhost:(\d+)`)
-	curls := 0
+	curls, own := 0, 0
+	dir := t.TempDir()
 	for _, line := range readmeCommands(t) {
 		words := strings.Fields(line)
 		for len(words) > 1 && strings.Contains(words[0], "=") {
@@ -77,12 +78,21 @@ func TestReadmeCommands(t *testing.T) {
 			if status != want {
 				t.Errorf("%q: status %s, want %s: %s", moved, status, want, out)
 			}
+		case command == "bin/throughline":
+			own++
+			cmd := exec.Command("bash", "-c", throughline+strings.TrimPrefix(line, command))
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(),
+				"THROUGHLINE_URL=http://localhost:"+strconv.Itoa(16686+u.offset), "THROUGHLINE_ARTICLES_URL=http://localhost:"+strconv.Itoa(8001+u.offset))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%q: %v: %s", line, err, out)
+			}
 		default:
 			t.Errorf("%q: this test does not know how to check it", line)
 		}
 	}
-	if curls < 5 {
-		t.Errorf("only %d curl lines found in the README", curls)
+	if curls < 5 || own < 5 {
+		t.Errorf("only %d curl lines and %d of the program found in the README", curls, own)
 	}
 	if got := u.traces(t, map[string][]string{"service": {"my-service"}}); len(got) != 1 {
 		t.Errorf("the README's own span is not there: %+v", got)

@@ -110,7 +110,7 @@ func TestTools(t *testing.T) {
 		{tool: "operations", arguments: map[string]any{"service": "payments"}, want: []string{`{"errors":1,"kind":"client","name":"charge card","spans":1}`}},
 		{tool: "operations", arguments: map[string]any{}, want: []string{"service"}, fails: true},
 		{tool: "trace", arguments: map[string]any{"traceId": "8be7aac6d07ceea7865625143c7d9f0d"}, want: []string{
-			"payments: POST /pay [server] at +0ns took 70ms", "  payments: charge card [client] at +10ms took 50ms, ERROR: declined", "{attempt=1}",
+			"payments: POST /pay [server] at +0 took 70ms", "  payments: charge card [client] at +10ms took 50ms, ERROR: declined", "{attempt=1}",
 		}},
 		{tool: "trace", arguments: map[string]any{"traceId": "8be7aac6d07ceea7865625143c7d9f0d", "maxSpans": 1, "brief": true}, want: []string{"… and 1 more span"}},
 		{tool: "trace", arguments: map[string]any{"traceId": "ff"}, want: []string{"trace not found"}, fails: true},

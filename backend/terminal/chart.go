@@ -27,66 +27,76 @@ type Point struct {
 // maxLines is how many lines a reader can tell apart.
 const maxLines = 8
 
+// Chart says how to draw lines over time.
+type Chart struct {
+	// Start and End are the range of the axis; zero means that of the points.
+	Start, End time.Time
+	Zone       *time.Location       // nil means local
+	Format     func(float64) string // of a value; nil means Number
+}
+
 // Chart draws lines over time with their names below. Of more lines than can be
 // told apart the largest are drawn, and it is said.
-func (s Style) Chart(w io.Writer, lines []Line, zone *time.Location) error {
+func (s Style) Chart(w io.Writer, lines []Line, c Chart) error {
 	columns := s.Width
 	if columns <= 0 {
 		columns = 100
 	}
-	times := timesOf(lines)
-	if len(times) == 0 {
-		return nil
+	if c.Zone == nil {
+		c.Zone = time.Local
 	}
 	all := len(lines)
 	lines = finite(lines)
 	slices.SortStableFunc(lines, func(a, b Line) int {
 		return compareDown(total(a), total(b))
 	})
-	if all > maxLines {
-		lines = lines[:maxLines]
-	}
-	at := make(map[int64]int, len(times))
-	for i, t := range times {
-		at[t] = i
-	}
-	data := make([][]float64, len(lines))
+	lines = lines[:min(all, maxLines)]
 	low, high := math.Inf(1), math.Inf(-1)
-	for i, l := range lines {
-		data[i] = slices.Repeat([]float64{math.NaN()}, len(times))
+	for _, l := range lines {
 		for _, p := range l.Points {
-			data[i][at[p.Time.UnixNano()]] = p.Value
 			if !math.IsNaN(p.Value) {
 				low, high = min(low, p.Value), max(high, p.Value)
 			}
 		}
 	}
 	if math.IsInf(low, 1) {
-		return nil
+		return nil // there is nothing to draw
 	}
 	if low > 0 && low < high {
 		low = 0 // a line's height is its value
 	}
-	tick := func(v float64) string { return short(v, high-low) }
-	label := max(len(tick(low)), len(tick(high)), len(tick(low+(high-low)/3)))
-	format := "15:04:05"
-	if span := time.Duration(times[len(times)-1] - times[0]); span >= 24*time.Hour {
-		format = "01-02 15:04"
-	} else if span >= 10*time.Minute {
-		format = "15:04"
+	times := timesOf(lines)
+	if c.Start.IsZero() {
+		c.Start = time.Unix(0, times[0])
 	}
-	first, last := float64(times[0]), float64(times[len(times)-1])
+	if c.End.IsZero() {
+		c.End = time.Unix(0, times[len(times)-1])
+	}
+	tick := func(v float64) string { return short(v, high-low) }
+	if c.Format != nil {
+		tick = c.Format
+	} else {
+		c.Format = Number
+	}
+	label := max(width(tick(low)), width(tick(high)), width(tick(low+(high-low)/3)))
 	plot := max(20, columns-label-8)
+	data := make([][]float64, len(lines))
+	for i, l := range lines {
+		data[i] = resample(l.Points, c.Start, c.End, gap(times), plot)
+	}
 	options := []asciigraph.Option{
 		asciigraph.Height(10), asciigraph.LowerBound(low), asciigraph.UpperBound(high),
 		asciigraph.YAxisValueFormatter(func(v float64) string { return fill(tick(v), label, true) }),
 	}
-	for i := range data {
-		data[i] = resample(data[i], plot)
-	}
-	if last > first {
-		options = append(options, asciigraph.XAxisRange(first, last), asciigraph.XAxisTickCount(max(2, min(6, plot/16))),
-			asciigraph.XAxisValueFormatter(func(v float64) string { return time.Unix(0, int64(v)).In(zone).Format(format) }))
+	if took := c.End.Sub(c.Start); took > 0 {
+		format := "15:04:05"
+		if took >= 24*time.Hour {
+			format = "01-02 15:04"
+		} else if took >= 20*time.Minute {
+			format = "15:04"
+		}
+		options = append(options, asciigraph.XAxisRange(0, float64(took)), asciigraph.XAxisTickCount(max(2, min(6, plot/16))),
+			asciigraph.XAxisValueFormatter(func(v float64) string { return c.Start.Add(time.Duration(v)).In(c.Zone).Format(format) }))
 	}
 	if s.Color {
 		options = append(options, asciigraph.SeriesColors(lineColors[:len(data)]...))
@@ -94,20 +104,42 @@ func (s Style) Chart(w io.Writer, lines []Line, zone *time.Location) error {
 	if _, err := fmt.Fprintln(w, asciigraph.PlotMany(data, options...)); err != nil {
 		return err
 	}
-	return s.legend(w, lines, all)
+	return s.legend(w, lines, all, c.Format)
+}
+
+// gap is the time from one point to the next where none is missing.
+func gap(times []int64) time.Duration {
+	least := int64(math.MaxInt64)
+	for i := 1; i < len(times); i++ {
+		least = min(least, times[i]-times[i-1])
+	}
+	return time.Duration(least)
 }
 
 // resample gives each column of a chart its value: of the points that fall into one
-// the furthest from 0, so that no peak is lost, and else the one before it.
-func resample(points []float64, columns int) []float64 {
-	out := make([]float64, columns)
-	for c := range out {
-		from, to := c*len(points)/columns, max(c*len(points)/columns+1, (c+1)*len(points)/columns)
-		out[c] = points[from]
-		for _, v := range points[from:to] {
-			if math.IsNaN(out[c]) || math.Abs(v) > math.Abs(out[c]) {
-				out[c] = v
-			}
+// the furthest from 0, so that no peak is lost; else the one before, as long as the
+// next is not due; else none.
+func resample(points []Point, start, end time.Time, gap time.Duration, columns int) []float64 {
+	out := slices.Repeat([]float64{math.NaN()}, columns)
+	took := end.Sub(start)
+	points = slices.SortedFunc(slices.Values(points), func(a, b Point) int { return a.Time.Compare(b.Time) })
+	at := func(t time.Time) int {
+		if took <= 0 {
+			return 0
+		}
+		return int(float64(t.Sub(start)) / float64(took) * float64(columns))
+	}
+	for _, p := range points {
+		from := max(0, min(at(p.Time), columns-1))
+		to := columns
+		if due := p.Time.Add(gap); gap < took && due.Before(end) {
+			to = max(from+1, min(at(due), columns))
+		}
+		if math.IsNaN(out[from]) || math.Abs(p.Value) > math.Abs(out[from]) {
+			out[from] = p.Value
+		}
+		for c := from + 1; c < to; c++ {
+			out[c] = p.Value
 		}
 	}
 	return out
@@ -116,7 +148,7 @@ func resample(points []float64, columns int) []float64 {
 // lineColors are the numbers of palette.
 var lineColors = []asciigraph.AnsiColor{33, 172, 133, 37, 245, 107, 29, 62}
 
-func (s Style) legend(w io.Writer, lines []Line, all int) error {
+func (s Style) legend(w io.Writer, lines []Line, all int, format func(float64) string) error {
 	var b strings.Builder
 	b.WriteByte('\n')
 	for i, l := range lines {
@@ -138,7 +170,7 @@ func (s Style) legend(w io.Writer, lines []Line, all int) error {
 			text = cut(text, max(10, s.Width-40))
 		}
 		fmt.Fprintf(&b, "%s %s  %s\n", s.paint(palette[i%len(palette)], "━━"), text,
-			s.Dim(fmt.Sprintf("last %s, mean %s, max %s", Number(last), Number(mean(l)), Number(most))))
+			s.Dim(fmt.Sprintf("last %s, mean %s, max %s", format(last), format(mean(l)), format(most))))
 	}
 	if all > len(lines) {
 		fmt.Fprintf(&b, "%s\n", s.Dim(fmt.Sprintf("the %d largest of %d series", len(lines), all)))

@@ -15,6 +15,9 @@ func Duration(d time.Duration) string {
 		}
 		return "-" + Duration(-d)
 	}
+	if d == 0 {
+		return "0"
+	}
 	if d >= 59950*time.Millisecond {
 		return long(d)
 	}

@@ -3,6 +3,7 @@ package terminal
 import (
 	"encoding/binary"
 	"flag"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -177,7 +178,7 @@ func TestText(t *testing.T) {
 
 func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "0ns", 1: "1ns", 999: "999ns", 1500: "1.5µs", 999_600: "1ms", 12_345_678: "12.3ms", 1_050_000_000: "1.05s",
+		0: "0", 1: "1ns", 999: "999ns", 1500: "1.5µs", 999_600: "1ms", 12_345_678: "12.3ms", 1_050_000_000: "1.05s",
 		59_949 * time.Millisecond: "59.9s", time.Minute: "1m", 125 * time.Second: "2m5s", 26 * time.Hour: "1d2h", -5 * time.Millisecond: "-5ms",
 		math.MaxInt64: "106751d23h", math.MinInt64: "-106751d23h",
 	} {
@@ -247,11 +248,12 @@ func TestChart(t *testing.T) {
 		"single": {line("", 1, func(int) float64 { return 42 })},
 		"flat":   {line("zero", 10, func(int) float64 { return 0 })},
 		"odd":    {line("inf\x1b", 3, func(i int) float64 { return []float64{math.Inf(1), 1, -3}[i] })},
+		"gaps":   {{Name: "gaps", Points: []Point{{start, 1}, {start.Add(time.Minute), 2}, {start.Add(30 * time.Minute), 5}, {start.Add(31 * time.Minute), 3}}}},
 		"none":   {line("nan", 3, func(int) float64 { return math.NaN() }), {Name: "empty"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
-			if err := (Style{Width: 80}).Chart(&b, lines, time.UTC); err != nil {
+			if err := (Style{Width: 80}).Chart(&b, lines, Chart{Zone: time.UTC}); err != nil {
 				t.Fatal(err)
 			}
 			for line := range strings.Lines(b.String()) {
@@ -260,9 +262,20 @@ func TestChart(t *testing.T) {
 				}
 			}
 			golden(t, "chart-"+name+".txt", b.String())
-			if err := (Style{Width: 80, Color: true}).Chart(&b, lines, time.UTC); err != nil {
+			if err := (Style{Width: 80, Color: true}).Chart(&b, lines, Chart{Zone: time.UTC}); err != nil {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+func BenchmarkWaterfall(b *testing.B) {
+	trace := made(10_000, func(i int) int { return i/8 - 1 })
+	summary := client.Summarize(trace)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := (Style{Width: 120, Color: true}).Waterfall(io.Discard, trace, &summary, Waterfall{Zone: time.UTC}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -268,3 +268,28 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkRead(b *testing.B) {
+	text := goldenFiles(b)["articles-with-suggested.json"]
+	var line bytes.Buffer
+	if err := json.Compact(&line, text); err != nil {
+		b.Fatal(err)
+	}
+	line.WriteByte('\n')
+	lines := bytes.Repeat(line.Bytes(), 1000)
+	batch, err := span.DecodeJSON(text, span.Limits{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, file := range map[string][]byte{"JSON": lines, "protobuf": bytes.Repeat(span.EncodeProto(batch.Spans), 1000)} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(file)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, err := readAll(bytes.NewReader(file), Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

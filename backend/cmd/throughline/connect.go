@@ -70,6 +70,20 @@ func (c *connection) environment(cmd *cobra.Command) error {
 
 // open returns the client and what ends it.
 func (c *connection) open(ctx context.Context, cmd *cobra.Command) (client.Client, func() error, error) {
+	cl, end, err := c.openLazy(ctx, cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	if lazy, ok := cl.(*client.Lazy); ok {
+		if cl, err = client.Open(ctx, lazy.Options); errors.Is(err, client.ErrURL) {
+			err = &usageError{fmt.Errorf("--url: %w", err)}
+		}
+	}
+	return cl, end, err
+}
+
+// openLazy is open for a command that begins before its server may run.
+func (c *connection) openLazy(ctx context.Context, cmd *cobra.Command) (client.Client, func() error, error) {
 	if err := c.environment(cmd); err != nil {
 		return nil, nil, err
 	}
@@ -80,11 +94,7 @@ func (c *connection) open(ctx context.Context, cmd *cobra.Command) (client.Clien
 	if err != nil {
 		return nil, nil, err
 	}
-	cl, err := client.Open(ctx, options)
-	if errors.Is(err, client.ErrURL) {
-		err = &usageError{fmt.Errorf("--url: %w", err)}
-	}
-	return cl, func() error { return nil }, err
+	return &client.Lazy{Options: options}, func() error { return nil }, nil
 }
 
 func (c *connection) options() (client.Options, error) {

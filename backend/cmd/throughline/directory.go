@@ -58,7 +58,8 @@ func openStore(dir string, log *slog.Logger, write bool) (*store.DB, error) {
 	} else if err == nil && !info.IsDir() {
 		return nil, fmt.Errorf("--data %q: not a directory", dir)
 	}
-	db, err := store.Open(dir, store.Options{Durability: store.Durability{Sync: true}, Log: log})
+	// What is imported is synced when the store is closed, and else imported again.
+	db, err := store.Open(dir, store.Options{Durability: store.Durability{Sync: !write}, Log: log})
 	if errors.Is(err, store.ErrLocked) {
 		return nil, fmt.Errorf("%w; a server runs on it: reach it with --url", err)
 	}

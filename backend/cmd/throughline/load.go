@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +26,8 @@ func loadCommand() *cobra.Command {
 suggestions, and a part of them for what is not there. It ends after --count requests or
 after --duration, whichever comes first, and says how the service answered and how fast.
 
-Only a service on this machine is asked, unless --remote allows another.
+Only a service on this machine is asked, unless --remote allows another. Each flag has an
+environment variable, which the flag wins over: --articles-url is THROUGHLINE_ARTICLES_URL.
 
 Exit status: 0 when each request had an answer, whatever it was; 1 when one had none or
 the service cannot be reached; 2 on wrong usage.`,
@@ -33,6 +35,9 @@ the service cannot be reached; 2 on wrong usage.`,
   throughline load --count 1000 --rate 50 --concurrency 8
   throughline load --duration 10m --count 100000 --rate 20 --errors 0.2`,
 		Args: cobra.NoArgs,
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			return fromEnvironment(cmd.Flags(), os.LookupEnv)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Progress = progress(cmd.ErrOrStderr(), "sending")
 			report, err := load.Run(cmd.Context(), c)

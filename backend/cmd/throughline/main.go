@@ -50,11 +50,25 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return cmd.Help()
 		},
 	}
-	root.AddCommand(
-		upCommand(), serveCommand(), exportCommand(), mocksCommand(), healthCommand(), guardCommand(),
-		searchCommand(), traceCommand(), servicesCommand(), operationsCommand(), metricsCommand(), tailCommand(),
-		importCommand(), loadCommand(), mcpCommand(), versionCommand(), manCommand(),
-	)
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"run", "Run it:", []*cobra.Command{upCommand(), serveCommand(), mocksCommand(), loadCommand()}},
+		{"read", "Read traces of a Throughline, Tempo or Jaeger server:", []*cobra.Command{
+			searchCommand(), traceCommand(), tailCommand(), metricsCommand(), servicesCommand(), operationsCommand(), mcpCommand(),
+		}},
+		{"move", "Take traces along:", []*cobra.Command{exportCommand(), importCommand()}},
+		{"", "", []*cobra.Command{versionCommand(), manCommand(), healthCommand(), guardCommand()}},
+	} {
+		if g.id != "" {
+			root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		}
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

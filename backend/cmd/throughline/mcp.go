@@ -27,7 +27,7 @@ func mcpCommand() *cobra.Command {
 		Short: "Let a language model read traces, by the Model Context Protocol",
 		Long: `Serve the Model Context Protocol on the standard input and output, as clients start it,
 or over HTTP on the address of --http. The tools search, trace, services, operations and
-metrics only read, and their answers are bounded.
+metrics only read, and their answers are bounded. The server that is read need not run yet.
 
 Over HTTP there is no login: whoever reaches the address reads the traces. Listen on
 loopback, as 127.0.0.1:8765. Pages of other origins and requests for foreign host names
@@ -38,7 +38,7 @@ are refused.` + readingHelp + environmentHelp,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			ctx := cmd.Context()
-			cl, end, err := c.open(ctx, cmd)
+			cl, end, err := c.openLazy(ctx, cmd)
 			if err != nil {
 				return err
 			}
@@ -55,15 +55,26 @@ are refused.` + readingHelp + environmentHelp,
 		},
 	}
 	c.add(cmd)
-	cmd.Flags().StringVar(&address, "http", "", "serve over HTTP on this address instead, at the path /mcp")
+	cmd.Flags().StringVar(&address, "http", "", "serve over HTTP on this address instead, such as 127.0.0.1:8765, at the path /mcp; without a host it is loopback")
 	cmd.Flags().StringSliceVar(&allowed, "allowed-hosts", nil, "host names that requests over HTTP may be for, beside localhost, IP addresses, names without a dot and .internal")
 	return cmd
 }
 
 func serveMCP(ctx context.Context, server *sdk.Server, address string, allowed []string, stderr io.Writer) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return &usageError{fmt.Errorf("--http %q: want host:port", address)}
+	}
+	if host == "" { // not every address of this machine
+		host = "127.0.0.1"
+	}
+	address = net.JoinHostPort(host, port)
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("--http %q: %w", address, err)
+	}
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		fmt.Fprintln(stderr, "throughline: there is no login: whoever reaches this address reads the traces")
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", mcp.Handler(server, api.HostCheck(address, allowed)))

@@ -42,6 +42,20 @@ func TestMCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := regexp.MustCompile(`http://\S+`).FindString(line)
+	// A client may start it before there is a server to read.
+	early, err := sdk.NewClient(&sdk.Implementation{Name: "test"}, nil).Connect(t.Context(), &sdk.CommandTransport{
+		Command: exec.Command("throughline", "mcp", "--url", "http://127.0.0.1:1"),
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := early.CallTool(t.Context(), &sdk.CallToolParams{Name: "services"})
+	if text, _ := json.Marshal(result); err != nil || !result.IsError || !strings.Contains(string(text), "asking 127.0.0.1:1") {
+		t.Errorf("no server: %s, %v", text, err)
+	}
+	if err := early.Close(); err != nil {
+		t.Error(err)
+	}
 	for name, transport := range map[string]sdk.Transport{
 		"stdio": &sdk.CommandTransport{Command: stdio},
 		"HTTP":  &sdk.StreamableClientTransport{Endpoint: url, DisableStandaloneSSE: true},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/throughline/throughline/backend/client"
 	"github.com/throughline/throughline/backend/terminal"
+	"github.com/throughline/throughline/backend/traceql"
 )
 
 func metricsCommand() *cobra.Command {
@@ -71,9 +72,9 @@ no such metrics.` + readingHelp + environmentHelp,
 			case len(list) == 0:
 				fmt.Fprintln(cmd.ErrOrStderr(), style.Dim("no series: no span fits in that time"))
 			case q.Instant:
-				err = writeInstant(out, style, list)
+				err = writeInstant(out, style, list, valueFormat(q.TraceQL))
 			default:
-				err = style.Chart(out, linesOf(list), o.zone())
+				err = style.Chart(out, linesOf(list), chartOf(&q, o.zone()))
 			}
 			return errors.Join(err, fail.check(len(list), "series"))
 		},
@@ -81,17 +82,46 @@ no such metrics.` + readingHelp + environmentHelp,
 	c.add(cmd)
 	r.add(cmd, "an hour before the end")
 	o.add(cmd)
+	fail.add(cmd, "a series", "no series")
 	f := cmd.Flags()
-	f.BoolVar(&fail.ifFound, "fail-if-found", false, "exit with status 1 when there is a series")
-	f.BoolVar(&fail.ifEmpty, "fail-if-empty", false, "exit with status 1 when there is none")
 	f.DurationVar(&q.Step, "step", 0, "time between two points (default: as many as the chart is wide, or the server's choice)")
 	f.BoolVar(&q.Instant, "instant", false, "one value over the whole range instead of points in time")
 	f.BoolVar(&csv, "csv", false, "write CSV: time, a column for each label, value")
 	f.BoolVar(&json, "json", false, "write one JSON object")
 	cmd.MarkFlagsMutuallyExclusive("csv", "json")
 	cmd.MarkFlagsMutuallyExclusive("instant", "step")
-	cmd.MarkFlagsMutuallyExclusive("fail-if-found", "fail-if-empty")
 	return cmd
+}
+
+// chartOf is the chart of a query, over the whole of its range.
+func chartOf(q *client.MetricsQuery, zone *time.Location) terminal.Chart {
+	c := terminal.Chart{Start: q.Start, End: q.End, Zone: zone, Format: valueFormat(q.TraceQL)}
+	if c.End.IsZero() {
+		c.End = time.Now()
+	}
+	if c.Start.IsZero() {
+		c.Start = c.End.Add(-time.Hour)
+	}
+	return c
+}
+
+// valueFormat writes what a query computes of durations, which are in seconds, as
+// such, and other values as numbers.
+func valueFormat(query string) func(float64) string {
+	parsed, err := traceql.Parse(query)
+	if err != nil || parsed.Metrics == nil {
+		return terminal.Number
+	}
+	m := parsed.Metrics
+	if f := m.Field; f == nil || f.Type() != traceql.TypeDuration || m.Func == traceql.HistogramOverTime {
+		return terminal.Number
+	}
+	return func(seconds float64) string {
+		if math.IsNaN(seconds) || math.Abs(seconds) > math.MaxInt64/1e9 {
+			return "-"
+		}
+		return terminal.Duration(time.Duration(seconds * 1e9))
+	}
 }
 
 // chartStep is a round time of which there are no more in the range than a chart has
@@ -146,7 +176,7 @@ func linesOf(list []client.Series) []terminal.Line {
 	return lines
 }
 
-func writeInstant(w io.Writer, style terminal.Style, list []client.Series) error {
+func writeInstant(w io.Writer, style terminal.Style, list []client.Series, format func(float64) string) error {
 	var rows [][]terminal.Cell
 	for i := range list {
 		for _, p := range list[i].Points {
@@ -154,7 +184,7 @@ func writeInstant(w io.Writer, style terminal.Style, list []client.Series) error
 			if name == "" {
 				name = "all"
 			}
-			rows = append(rows, []terminal.Cell{{Text: name}, {Text: terminal.Number(p.Value)}})
+			rows = append(rows, []terminal.Cell{{Text: name}, {Text: format(p.Value)}})
 		}
 	}
 	return style.Table(w, []terminal.Column{{Title: "SERIES", Least: 20}, {Title: "VALUE", Right: true}}, rows)

@@ -72,9 +72,9 @@ type failure struct {
 	ifFound, ifEmpty bool
 }
 
-func (f *failure) add(cmd *cobra.Command, what string) {
-	cmd.Flags().BoolVar(&f.ifFound, "fail-if-found", false, "exit with status 1 when there is "+what)
-	cmd.Flags().BoolVar(&f.ifEmpty, "fail-if-empty", false, "exit with status 1 when there is no "+what)
+func (f *failure) add(cmd *cobra.Command, some, none string) {
+	cmd.Flags().BoolVar(&f.ifFound, "fail-if-found", false, "exit with status 1 when there is "+some)
+	cmd.Flags().BoolVar(&f.ifEmpty, "fail-if-empty", false, "exit with status 1 when there is "+none)
 	cmd.MarkFlagsMutuallyExclusive("fail-if-found", "fail-if-empty")
 }
 

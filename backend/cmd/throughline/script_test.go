@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/throughline/throughline/backend/server"
 	"github.com/throughline/throughline/backend/server/servertest"
+	"github.com/throughline/throughline/backend/store"
 )
 
 // The scripts run the real main in processes of its own.
@@ -38,10 +40,13 @@ func TestScripts(t *testing.T) {
 			env.Setenv("OTLP", s.OTLP)
 			env.Setenv("GOLDEN", filepath.Dir(servertest.Golden(tb)[0]))
 			env.Setenv("TZ", "UTC")
+			env.Values[testKey{}] = tb
 			env.Setenv("COLUMNS", "110")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"traffic": traffic, "unhex": unhex},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"guarded": guarded, "hold": hold, "traffic": traffic, "unhex": unhex,
+		},
 	})
 }
 
@@ -79,3 +84,20 @@ func unhex(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), data, 0o644))
 }
+
+// guarded TOKEN starts a server that asks for a token, which becomes the one of
+// $THROUGHLINE_URL.
+func guarded(ts *testscript.TestScript, _ bool, args []string) {
+	s := servertest.Start(ts.Value(testKey{}).(testing.TB), server.Config{APIToken: server.Token{Value: args[0]}})
+	ts.Setenv("THROUGHLINE_URL", s.Base)
+}
+
+// hold DIR opens a data directory until the script ends.
+func hold(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := store.Open(ts.MkAbs(args[0]), store.Options{Log: slog.New(slog.DiscardHandler)})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(db.Close()) })
+}
+
+// testKey is the key of the test that a script is.
+type testKey struct{}

@@ -47,9 +47,9 @@ func searchCommand() *cobra.Command {
 		Long: `Find traces, newest first, and list them: when each began, how long it took, its
 spans and errors, its root, and the id that "throughline trace" takes.
 
-The query is TraceQL. Without one, the flags --service, --name, --kind-of-span,
---status, --min-duration, --max-duration and --attr make it: a trace fits when one of
-its spans fits all of them. With neither, all traces fit. A Jaeger server does not know
+The query is TraceQL. Without one, the flags --service, --name, --span-kind, --status,
+--min-duration, --max-duration and --attr make it: a trace fits when one of its spans
+fits all of them. With neither, all traces fit. A Jaeger server does not know
 TraceQL; what its own search can say is asked of it, and the rest is decided here, on
 the traces that it returns.` + readingHelp + `
 
@@ -95,7 +95,7 @@ error, and on what --fail-if-found and --fail-if-empty say; 2 on wrong usage.` +
 	q.add(cmd, &c)
 	r.add(cmd, "all that a Throughline server has, the last 24 hours of others")
 	o.add(cmd)
-	fail.add(cmd, "trace")
+	fail.add(cmd, "a trace", "no trace")
 	f := cmd.Flags()
 	f.IntVar(&q.limit, "limit", 20, "how many traces to find at most, up to 10000")
 	f.IntVar(&spans, "spans", 0, "list this many of the spans that fit below each trace")
@@ -146,7 +146,7 @@ func writeFound(w io.Writer, style terminal.Style, found client.Found, spans int
 		}
 		rows = append(rows, []terminal.Cell{
 			{Text: terminal.Time(m.StartTime, zone)},
-			{Text: terminal.Duration(m.Duration())},
+			{Text: durationText(m)},
 			{Text: count(m.SpanCount)},
 			errs,
 			{Text: m.RootService, Paint: service},
@@ -165,6 +165,14 @@ func writeFound(w io.Writer, style terminal.Style, found client.Found, spans int
 		return nil
 	}
 	return style.Table(w, columns, rows)
+}
+
+// durationText is the duration of a trace, of which Tempo knows whole milliseconds.
+func durationText(m *client.Match) string {
+	if m.Duration() == 0 {
+		return "<1ms"
+	}
+	return terminal.Duration(m.Duration())
 }
 
 // count is a number that may not be known.

@@ -55,7 +55,7 @@ are held of each and when the last arrived.` + readingHelp + environmentHelp,
 	}
 	c.add(cmd)
 	o.add(cmd)
-	fail.add(cmd, "service")
+	fail.add(cmd, "a service", "no service")
 	cmd.Flags().BoolVar(&json, "json", false, "write one JSON object instead of a table")
 	return cmd
 }
@@ -150,7 +150,7 @@ neither the kind nor, of all services at once, the service.` + readingHelp + env
 	}
 	c.add(cmd)
 	o.add(cmd)
-	fail.add(cmd, "operation")
+	fail.add(cmd, "an operation", "no operation")
 	cmd.Flags().StringVar(&service, "service", "", "operations of this service (default: of all)")
 	cmd.Flags().BoolVar(&json, "json", false, "write one JSON object instead of a table")
 	_ = cmd.RegisterFlagCompletionFunc("service", c.completeServices)

@@ -173,7 +173,7 @@ func newTailLines(w io.Writer, style terminal.Style, zone *time.Location) func(*
 			errs = style.Red(fmt.Sprintf("%8s", "✗ "+fmt.Sprint(m.ErrorCount)))
 		}
 		_, err := fmt.Fprintf(w, "%s  %s  %8s  %5d spans%s  %s: %s\n",
-			terminal.Time(m.StartTime, zone), style.Dim(m.TraceID.String()), terminal.Duration(m.Duration()), m.SpanCount, errs,
+			terminal.Time(m.StartTime, zone), style.Dim(m.TraceID.String()), durationText(m), m.SpanCount, errs,
 			services.Paint(m.RootService, terminal.Text(m.RootService)), terminal.Text(name))
 		return err
 	}
