@@ -1,6 +1,8 @@
 package span
 
 import (
+	"encoding/binary"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -21,6 +23,24 @@ func (s *Span) Weight() float64 {
 	}
 	const all = 1 << thresholdBits
 	return all / float64(all-th)
+}
+
+// maxCount bounds what one span may claim to stand for, so that sums of counts
+// stay sums: a sampler that keeps one of a million is within it.
+const maxCount = 1 << 20
+
+// Count is Weight as a whole number, for sums that count in integers. A weight
+// between two of them is the lower for some spans and the higher for others, by
+// the span's id, in such shares that sums are right on average; the same span
+// always gives the same.
+func (s *Span) Count() uint64 {
+	w := math.Min(s.Weight(), maxCount)
+	whole, rest := math.Modf(w)
+	n := uint64(whole)
+	if rest > 0 && math.Ldexp(float64(binary.BigEndian.Uint64(s.SpanID[:])), -64) < rest {
+		n++
+	}
+	return n
 }
 
 func samplingThreshold(tracestate string) (uint64, bool) {
