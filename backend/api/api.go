@@ -84,19 +84,14 @@ func New(config Config) http.Handler {
 	}
 	s := &server{Config: config, query: query.New(config.Store, query.Options{Timeout: reply.QueryTime})}
 	mux := http.NewServeMux()
-	get := func(pattern string, h reply.Func) { mux.Handle(pattern, s.handle(reply.Get, h)) }
-	get("/api/native/v1/status", s.status)
-	get("/api/native/v1/services", s.services)
-	get("/api/native/v1/operations", s.operations)
-	get("/api/native/v1/operations/statistics", s.operationStatistics)
-	get("/api/native/v1/edges", s.edges)
-	get("/api/native/v1/traces", s.traces)
-	get("/api/native/v1/traces/{traceId}", s.trace)
-	mux.Handle("/api/native/v1/stream", s.handle(reply.Stream, s.stream))
-	get("/api/native/v1/search", s.searchTraceQL)
-	get("/api/native/v1/metrics", s.seriesTraceQL)
-	get("/api/native/v1/metrics/instant", s.instantTraceQL)
-	get("/api/native/", s.unknown)
+	for path, h := range s.native() {
+		check := reply.Get
+		if path == "stream" {
+			check = reply.Stream
+		}
+		mux.Handle(nativePath+path, s.handle(check, h))
+	}
+	mux.Handle("/api/native/", s.handle(reply.Get, s.unknown))
 	t := &tempo.Handler{Store: config.Store, Query: s.query, Version: config.Version, Log: config.Log, Now: config.Now, Ready: config.Ready}
 	t.Routes(mux)
 	(&jaeger.Handler{Store: config.Store, Log: config.Log, Now: config.Now}).Routes(mux)
@@ -118,6 +113,28 @@ func New(config Config) http.Handler {
 	all.Handle(tempo.GRPCPath, t.GRPC())
 	all.Handle("/", compress(mux))
 	return s.guard(all)
+}
+
+const nativePath = "/api/native/v1/"
+
+// native is the endpoints of the native API by their paths below nativePath.
+func (s *server) native() map[string]reply.Func {
+	return map[string]reply.Func{
+		"status":                s.status,
+		"services":              s.services,
+		"operations":            s.operations,
+		"operations/statistics": s.operationStatistics,
+		"edges":                 s.edges,
+		"traces":                s.traces,
+		"traces/{traceId}":      s.trace,
+		"search":                s.searchTraceQL,
+		"metrics":               s.seriesTraceQL,
+		"metrics/instant":       s.instantTraceQL,
+		"attributes":            s.attributes,
+		"attributes/values":     s.attributeValues,
+		"stream":                s.stream,
+		"openapi.json":          s.describe,
+	}
 }
 
 // handle writes the errors of h as the native API has them.
