@@ -64,7 +64,8 @@ type metricsRun struct {
 	program  *traceql.Program
 	span     traceql.Range
 	options  traceql.MetricsOptions
-	from, to uint64 // starts of spans that count
+	from, to uint64           // starts of spans that count
+	number   []store.FieldRef // the function's attribute, nil when that is the duration or none
 	stats    Stats
 
 	mu    sync.Mutex
@@ -183,15 +184,14 @@ func (r *metricsRun) columns(m Metrics) (where *store.Cond, columns []column, ok
 		if !ok {
 			return nil, nil, false
 		}
-		columns = append(columns, c)
+		r.number = c.refs
 	}
 	return where, columns, true
 }
 
-// spans counts spans from columns. The last of them is that of the function's
-// attribute, unless that is the duration.
+// spans counts spans from columns.
 func (r *metricsRun) spans(ctx context.Context, where *store.Cond, columns []column) error {
-	scan := &store.SpanScan{Where: where, Start: r.from, End: r.to, MaxValues: r.engine.options.MaxValues, Begin: r.begin}
+	scan := &store.SpanScan{Where: where, Start: r.from, End: r.to, Number: r.number, MaxValues: r.engine.options.MaxValues, Begin: r.begin}
 	for _, c := range columns {
 		scan.Columns = append(scan.Columns, c.refs)
 	}
@@ -200,12 +200,8 @@ func (r *metricsRun) spans(ctx context.Context, where *store.Cond, columns []col
 		if err != nil {
 			return func(*store.SpanBatch) error { return err }
 		}
-		c := &columnCount{accumulator: a, columns: columns, by: len(r.program.Query().Metrics.By)}
-		if f := r.program.Query().Metrics.Field; f != nil {
-			c.duration = f.Intrinsic == traceql.IntrinsicDuration
-			c.number = !c.duration
-		}
-		return c.visit
+		f := r.program.Query().Metrics.Field
+		return (&columnCount{accumulator: a, columns: columns, duration: f != nil && r.number == nil, number: r.number != nil}).visit
 	}
 	return r.engine.db.ScanSpans(ctx, scan)
 }
@@ -213,44 +209,29 @@ func (r *metricsRun) spans(ctx context.Context, where *store.Cond, columns []col
 // columnCount counts the spans that one goroutine visits.
 type columnCount struct {
 	accumulator      *traceql.Accumulator
-	columns          []column
-	by               int
-	duration, number bool // what the function's attribute is
+	columns          []column // of by()
+	duration, number bool     // what the function's attribute is
 
-	one     *traceql.Group
-	dense   []*traceql.Group // by the number of the only by() value
-	groups  map[[maxBy]uint32]*traceql.Group
-	labels  []traceql.Value
-	numbers []float64 // by the number of the attribute's value; NaN for no number
+	one    *traceql.Group
+	dense  []*traceql.Group // by the number of the only by() value
+	groups map[[maxBy]uint32]*traceql.Group
+	labels []traceql.Value
 }
 
 // maxBy is how many attributes by() may have to be counted from columns.
 const maxBy = 5
 
 func (c *columnCount) visit(b *store.SpanBatch) error {
-	if c.number {
-		values := b.Values[c.by]
-		for n := len(c.numbers); n < len(values); n++ {
-			number := math.NaN()
-			if v := c.columns[c.by].value(values[n]); n > 0 {
-				if f, ok := v.Number(); ok {
-					number = f
-				}
-			}
-			c.numbers = append(c.numbers, number)
-		}
-	}
 	for i, start := range b.Start {
 		value := math.NaN()
 		switch {
 		case c.duration:
 			value = float64(int64(b.Duration[i]))
 		case c.number:
-			n := b.Columns[c.by][i]
-			value = c.numbers[n]
-			if math.IsNaN(value) && !isNaN(b.Values[c.by][n]) {
+			if !b.IsNumber[i] {
 				continue
 			}
+			value = b.Number[i]
 		}
 		g, err := c.group(b, i)
 		if err != nil {
@@ -264,12 +245,9 @@ func (c *columnCount) visit(b *store.SpanBatch) error {
 	return nil
 }
 
-// isNaN says whether a value is the number that is none.
-func isNaN(v span.Value) bool { return v.Type() == span.TypeFloat && math.IsNaN(v.Float()) }
-
 // group finds the group of span i by its by() values.
 func (c *columnCount) group(b *store.SpanBatch, i int) (g *traceql.Group, err error) {
-	switch c.by {
+	switch len(c.columns) {
 	case 0:
 		if c.one == nil {
 			c.one, err = c.accumulator.Group(nil)
@@ -289,7 +267,7 @@ func (c *columnCount) group(b *store.SpanBatch, i int) (g *traceql.Group, err er
 		return g, err
 	}
 	var key [maxBy]uint32
-	for k := range c.by {
+	for k := range c.columns {
 		key[k] = b.Columns[k][i]
 	}
 	if g = c.groups[key]; g == nil {
@@ -304,7 +282,7 @@ func (c *columnCount) group(b *store.SpanBatch, i int) (g *traceql.Group, err er
 
 func (c *columnCount) newGroup(b *store.SpanBatch, i int) (*traceql.Group, error) {
 	c.labels = c.labels[:0]
-	for k := range c.by {
+	for k := range c.columns {
 		v := traceql.Nil
 		if n := b.Columns[k][i]; n != 0 {
 			v = c.columns[k].value(b.Values[k][n])

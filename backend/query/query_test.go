@@ -313,8 +313,9 @@ func TestEqual(t *testing.T) {
 			spans = spans[n:]
 		}
 		h := newHeld(naive)
-		const n = 150
+		const n = 100
 		answered := compare(t, rng, db, h, n)
+		compareTags(t, rng, query.New(db, query.Options{}), h, 30)
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -322,6 +323,7 @@ func TestEqual(t *testing.T) {
 			t.Fatal(err)
 		}
 		answered += compare(t, rng, db, h, n)
+		compareTags(t, rng, query.New(db, query.Options{}), h, 30)
 		if answered < n {
 			t.Errorf("%d of %d queries have an answer, too few to say much", answered, 4*n)
 		}

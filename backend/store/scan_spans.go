@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/throughline/throughline/backend/span"
 )
@@ -17,6 +18,9 @@ type SpanScan struct {
 	// its fields for which the span has a value that is not empty. Those of events
 	// and links are not among them.
 	Columns [][]FieldRef
+	// Number, unless it is empty, is a column of which the numbers are wanted, and
+	// not what distinct ones there are.
+	Number []FieldRef
 	// MaxValues bounds the distinct values of each column; 0 means 1 << 20. Beyond
 	// it the scan ends with ErrTooManyValues.
 	MaxValues int
@@ -32,6 +36,9 @@ type SpanScan struct {
 // as the goroutine's calls go on, and only grows.
 type SpanBatch struct {
 	Start, Duration []uint64
+	// Number has the value of each span, if it has one that IsNumber.
+	Number   []float64
+	IsNumber []bool
 	// Columns has for each column the number of each span's value; 0 is none.
 	Columns [][]uint32
 	// Values has for each column the distinct values by number, from 1 on.
@@ -51,7 +58,7 @@ func (db *DB) ScanSpans(ctx context.Context, scan *SpanScan) error {
 		s.several = r.sharedIDs(s.shared)
 		s.plans = make([]spanPlan, len(r.segments))
 		scan.Where.refs(s.project.need)
-		for _, c := range scan.Columns {
+		for _, c := range append(slices.Clip(scan.Columns), scan.Number) {
 			for i := range c {
 				s.project.need(&c[i])
 			}
@@ -207,7 +214,7 @@ func (w *spanWorker) flush() error {
 		b.Values[i] = w.intern[i].values
 	}
 	err := w.visit(b)
-	b.Start, b.Duration = b.Start[:0], b.Duration[:0]
+	b.Start, b.Duration, b.Number, b.IsNumber = b.Start[:0], b.Duration[:0], b.Number[:0], b.IsNumber[:0]
 	for i := range b.Columns {
 		b.Columns[i] = b.Columns[i][:0]
 	}
@@ -223,6 +230,16 @@ func (w *spanWorker) one(sp *span.Span) error {
 	}
 	w.ids = append(w.ids, spanIDs{sp.TraceID, sp.SpanID})
 	b.Start, b.Duration = append(b.Start, sp.StartTime), append(b.Duration, sp.EndTime-sp.StartTime)
+	if len(w.Number) > 0 {
+		number, state := 0.0, numberUnknown
+		for j := range w.Number {
+			if v, ok := w.Number[j].of(sp); ok && v.Type() != span.TypeEmpty {
+				number, state = numberOfValue(v)
+				break
+			}
+		}
+		b.Number, b.IsNumber = append(b.Number, number), append(b.IsNumber, state == numberIs)
+	}
 	for i, refs := range w.Columns {
 		n := uint32(0)
 		for j := range refs {
@@ -309,6 +326,8 @@ type spanBlocks struct {
 	*blockScan
 	plan    *spanPlan
 	columns [][]columnReader
+	numeric []columnReader
+	states  [blockLen]numberState
 	starts  [blockLen]uint64
 	values  [blockLen]uint64
 }
@@ -356,6 +375,9 @@ func (w *spanWorker) of(i int) *spanBlocks {
 			list = append(list, b.readers(&refs[j])...)
 		}
 		b.columns = append(b.columns, list)
+	}
+	for j := range w.Number {
+		b.numeric = append(b.numeric, b.readers(&w.Number[j])...)
 	}
 	w.blocks[i] = b
 	return b
@@ -451,6 +473,9 @@ func (w *spanWorker) segment(u *scanUnit) error {
 				out.Start, out.Duration = append(out.Start, starts[i]), append(out.Duration, lengths[i])
 			}
 		}
+		if len(s.numeric) > 0 {
+			s.numbers(b, rows, out)
+		}
 		for k := range s.columns {
 			out.Columns[k] = s.column(s.columns[k], &w.intern[k], b, rows, out.Columns[k])
 		}
@@ -522,7 +547,7 @@ func (s *spanBlocks) read(c *columnReader, in *interner, b int, rows []uint16, o
 	case readColumn, readRest:
 		for j, i := range rows {
 			if out[j] == 0 && c.has[keys[i]] != 0 {
-				out[j] = s.number(c, in, c.at(s.blockScan, first+uint64(i)))
+				out[j] = s.valueNumber(c, in, c.at(s.blockScan, first+uint64(i)))
 			}
 		}
 	case readMessage:
@@ -558,8 +583,8 @@ func (s *spanBlocks) common(r *FieldRef, number uint64) (span.Value, bool) {
 	return r.common(name, span.Kind(se.kind), span.StatusCode(se.status), s.resource(s.t, se.resource), s.scope(s.t, se.scope))
 }
 
-// number is that of a value of a column.
-func (s *spanBlocks) number(c *columnReader, in *interner, at uint64) uint32 {
+// valueNumber is that of a value of a column.
+func (s *spanBlocks) valueNumber(c *columnReader, in *interner, at uint64) uint32 {
 	if c.ref.enc == encPages {
 		return s.textNumber(c, in, s.pageText(c.ref, &c.pages, at))
 	}

@@ -13,7 +13,8 @@ const maxPattern = 16 << 10
 // Matcher is a regular expression that must match the whole of a text. Its time
 // is linear in the text, as RE2's.
 type Matcher struct {
-	re *regexp.Regexp
+	re  *regexp.Regexp
+	dfa *dfa // of texts in ASCII; nil when it would be large
 	// literals, unless nil, are all texts that match: a pattern of alternatives
 	// without operators is not run as one.
 	literals []string
@@ -41,7 +42,10 @@ func NewMatcher(pattern string) (*Matcher, error) {
 	}
 	m := &Matcher{re: re}
 	if tree, err := syntax.Parse(pattern, syntax.Perl|syntax.DotNL); err == nil {
-		m.study(tree.Simplify())
+		tree = tree.Simplify()
+		if m.study(tree); m.literals == nil && !m.whole {
+			m.dfa = newDFA(tree)
+		}
 	}
 	return m, nil
 }
@@ -59,7 +63,15 @@ func (m *Matcher) MatchString(s string) bool {
 	if !strings.HasPrefix(s, m.prefix) || !strings.Contains(s, m.contains) {
 		return false
 	}
-	return m.whole || m.re.MatchString(s)
+	if m.whole {
+		return true
+	}
+	if m.dfa != nil {
+		if matches, ok := m.dfa.match(s); ok {
+			return matches
+		}
+	}
+	return m.re.MatchString(s)
 }
 
 // Literals is all texts that match, if they can be listed, else nil.

@@ -320,6 +320,10 @@ func (a *Accumulator) Merge(o *Accumulator) error {
 	}
 	for key, from := range o.groups {
 		to, ok := a.groups[key]
+		if !ok && a.options.MaxExemplars == 0 && len(a.groups) < a.options.MaxSeries {
+			a.groups[key] = from
+			continue
+		}
 		if !ok {
 			var err error
 			if to, err = a.newGroup(key, from.labels); err != nil {

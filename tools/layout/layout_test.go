@@ -27,7 +27,7 @@ var modules = []string{"apps/articles", "backend", "tracing/go"}
 // where it belongs in cmd → {ingest, api, ui, client, analysis} → {store,
 // traceql} → span.
 var backendImports = map[string][]string{
-	"cmd/throughline": {"mocks", "query", "server", "store", "system", "ui"},
+	"cmd/throughline": {"mocks", "query", "server", "store", "system", "traceql", "ui"},
 	"system":          {"mocks", "server", "ui"},
 	"server":          {"api", "api/jaeger", "ingest", "store", "ui"},
 	"api":             {"api/jaeger", "api/reply", "api/tempo", "query", "span", "store", "traceql"},
@@ -39,6 +39,7 @@ var backendImports = map[string][]string{
 	"query":           {"span", "store", "traceql"},
 	"store":           {"span"},
 	"store/storetest": {"span", "store"},
+	"traceql":         {"span"},
 	"ui":              {},
 	"mocks":           {},
 	"traceql":         {"span"},
