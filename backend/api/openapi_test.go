@@ -89,7 +89,7 @@ func TestOpenAPIExamples(t *testing.T) {
 		}
 		seen[route.Path] = true
 		in := &openapi3filter.RequestValidationInput{Request: request, PathParams: params, Route: route}
-		if err := openapi3filter.ValidateRequest(t.Context(), in); (err == nil) != (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNotFound) && !strings.Contains(path, "q=%7B") {
+		if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil && resp.StatusCode == http.StatusOK {
 			t.Errorf("%s is answered with %d; by the description: %v", path, resp.StatusCode, err)
 		}
 		if err := openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
