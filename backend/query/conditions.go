@@ -47,7 +47,7 @@ func comparison(c *traceql.Condition) (cond *store.Cond, exact bool) {
 	if a.Parent {
 		return all, false
 	}
-	if a.Multiple() {
+	if a.Multiple() != traceql.ScopeNone {
 		return multiple(c)
 	}
 	of := func(field store.Field, key string, value func(span.Value) traceql.Value) (*store.Cond, bool) {
@@ -120,24 +120,19 @@ func newTest(c *traceql.Condition, value func(span.Value) traceql.Value) *store.
 	return t
 }
 
-// integers is the range of integers for which a condition holds, nil when that is
-// not known to be one.
+// integers is the range of integers, of durations in nanoseconds, for which a
+// condition holds, nil when that is not known to be one.
 func integers(c *traceql.Condition) *[2]int64 {
-	switch c.Value.Type() {
-	case traceql.TypeInt, traceql.TypeDuration, traceql.TypeStatus, traceql.TypeKind:
+	switch t := c.Value.Type(); {
+	case t == traceql.TypeInt:
+	case t == traceql.TypeDuration && c.Attribute.Intrinsic != traceql.IntrinsicNone:
 	default:
 		return nil
 	}
-	numeric := c.Value.Type() == traceql.TypeInt || c.Value.Type() == traceql.TypeDuration
 	n := c.Value.Int()
 	switch {
 	case c.Op == traceql.OpEqual:
-		if !numeric {
-			return nil
-		}
 		return &[2]int64{n, n}
-	case !numeric:
-		return nil
 	case c.Op == traceql.OpGreaterEqual:
 		return &[2]int64{n, math.MaxInt64}
 	case c.Op == traceql.OpLessEqual:
@@ -175,18 +170,20 @@ func unscoped(c *traceql.Condition) *store.Cond {
 	)
 }
 
-// multiple looks at the values of events or links, of which one is enough. An empty
-// value is none, which the store does not know.
+// multiple looks at the values of events or links, of which one is enough.
 func multiple(c *traceql.Condition) (cond *store.Cond, exact bool) {
+	if c.Value.IsNil() && c.Op == traceql.OpEqual {
+		return all, false // of one event or link, that is, and not of all
+	}
 	t := newTest(c, traceql.ValueOf)
-	exact = !c.Value.IsNil()
+	t.Missing = false
 	switch a := &c.Attribute; {
 	case a.Intrinsic == traceql.IntrinsicEventName:
-		return test(store.EventName, "", t), exact
+		return test(store.EventName, "", t), true
 	case a.Intrinsic == traceql.IntrinsicNone && a.Scope == traceql.ScopeEvent:
-		return test(store.EventAttribute, a.Name, t), exact
+		return test(store.EventAttribute, a.Name, t), true
 	case a.Intrinsic == traceql.IntrinsicNone && a.Scope == traceql.ScopeLink:
-		return test(store.LinkAttribute, a.Name, t), exact
+		return test(store.LinkAttribute, a.Name, t), true
 	}
 	return all, false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/throughline/throughline/backend/span"
 	"github.com/throughline/throughline/backend/store"
@@ -130,7 +131,7 @@ func columnOf(a traceql.Attribute) (column, bool) {
 		return column{refs, value}, true
 	}
 	switch {
-	case a.Parent || a.Multiple():
+	case a.Parent || a.Multiple() != traceql.ScopeNone:
 	case a.Intrinsic == traceql.IntrinsicNone:
 		onSpan := store.FieldRef{Field: store.SpanAttribute, Key: a.Name}
 		onResource := store.FieldRef{Field: store.ResourceAttribute, Key: a.Name}
@@ -181,8 +182,8 @@ func (r *metricsRun) columns(m Metrics) (where *store.Cond, columns []column, ok
 	}
 	if f := q.Metrics.Field; f != nil && f.Intrinsic != traceql.IntrinsicDuration {
 		c, ok := columnOf(f.Attribute)
-		if !ok {
-			return nil, nil, false
+		if !ok || q.Metrics.Func == traceql.HistogramOverTime {
+			return nil, nil, false // which tells integers from floats
 		}
 		r.number = c.refs
 	}
@@ -226,7 +227,11 @@ func (c *columnCount) visit(b *store.SpanBatch) error {
 		value := math.NaN()
 		switch {
 		case c.duration:
-			value = float64(int64(b.Duration[i]))
+			d := time.Duration(b.Duration[i])
+			if d < 2 && !c.accumulator.Takes(traceql.DurationValue(d)) {
+				continue
+			}
+			value = float64(d)
 		case c.number:
 			if !b.IsNumber[i] {
 				continue

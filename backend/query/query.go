@@ -112,7 +112,7 @@ func projection(p *traceql.Program) store.Projection {
 	}
 	for _, a := range p.Attributes() {
 		switch {
-		case a.Multiple():
+		case a.Multiple() != traceql.ScopeNone:
 			want.Everything = true
 		case a.Intrinsic == traceql.IntrinsicStatusMessage:
 			want.StatusMessage = true

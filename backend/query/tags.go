@@ -156,7 +156,7 @@ func (v *valueScan) add(value traceql.Value) error {
 // columns reads the values from columns.
 func (v *valueScan) columns(ctx context.Context, db *store.DB, where *store.Cond, c column) error {
 	err := db.ScanSpans(ctx, &store.SpanScan{
-		Where: where, Start: v.Start, End: v.End, Columns: [][]store.FieldRef{c.refs}, MaxValues: v.Limit + 1, Begin: v.begin,
+		Where: where, Start: v.Start, End: v.End, Columns: [][]store.FieldRef{c.refs}, MaxValues: v.Limit + 4096, Begin: v.begin,
 		Visit: func() func(*store.SpanBatch) error {
 			known := 1
 			return func(b *store.SpanBatch) error {
@@ -181,15 +181,15 @@ func (v *valueScan) traces(ctx context.Context, db *store.DB) error {
 	if q == nil {
 		q = &traceql.Query{Pipeline: &traceql.Pipeline{Stages: []traceql.Stage{&traceql.SpansetFilter{}}}}
 	}
-	pipeline := &traceql.Pipeline{Stages: append(slices.Clip(q.Pipeline.Stages), &traceql.Select{Attributes: []traceql.Attribute{v.Attribute}})}
+	// What by() groups by is the values.
+	by := &traceql.GroupBy{Expr: &traceql.Field{Attribute: v.Attribute}}
+	pipeline := &traceql.Pipeline{Stages: append(slices.Clip(q.Pipeline.Stages), by)}
 	program := traceql.Compile(&traceql.Query{Pipeline: pipeline})
 	number := slices.Index(program.Attributes(), v.Attribute)
-	name := v.Attribute.String()
 	_, err := db.ScanTraces(ctx, &store.TraceScan{
 		Select: selection(q.Pipeline), IDs: onlyTraces(q), Start: v.Start, End: v.End, Project: projection(program), Begin: v.begin,
 		Judge: func() func(*store.FoundTrace) (any, bool, error) {
 			evaluator, view := program.NewEvaluator(), traceql.NewView(program)
-			var shown []traceql.Named
 			var values []traceql.Value
 			return func(t *store.FoundTrace) (any, bool, error) {
 				for _, set := range evaluator.Search(view.Reset(&t.Trace)) {
@@ -197,21 +197,16 @@ func (v *valueScan) traces(ctx context.Context, db *store.DB) error {
 						if at := t.Spans[i].StartTime; at < v.Start || v.End != 0 && at > v.End {
 							continue
 						}
-						if v.Attribute.Multiple() {
-							values = view.AppendValues(values[:0], int(i), number)
-							for _, value := range values {
-								if err := v.add(value); err != nil {
-									return nil, false, err
-								}
+						if number < 0 || v.Attribute.Multiple() == traceql.ScopeNone {
+							if err := v.add(set.Attributes[len(set.Attributes)-1].Value); err != nil {
+								return nil, false, err
 							}
-							continue
+							break // all spans of a set have the same
 						}
-						shown = evaluator.Shown(shown[:0], int(i))
-						for _, n := range shown {
-							if n.Name == name {
-								if err := v.add(n.Value); err != nil {
-									return nil, false, err
-								}
+						values = view.AppendValues(values[:0], int(i), number)
+						for _, value := range values {
+							if err := v.add(value); err != nil {
+								return nil, false, err
 							}
 						}
 					}

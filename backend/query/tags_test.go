@@ -17,7 +17,7 @@ import (
 
 // values is what the traces have for an attribute in spans that a query selects.
 func (h held) values(q *traceql.Query, a traceql.Attribute) map[string]bool {
-	stages := append(slices.Clip(q.Pipeline.Stages), &traceql.Select{Attributes: []traceql.Attribute{a}})
+	stages := append(slices.Clip(q.Pipeline.Stages), &traceql.GroupBy{Expr: &traceql.Field{Attribute: a}})
 	p := traceql.Compile(&traceql.Query{Pipeline: &traceql.Pipeline{Stages: stages}})
 	e, v := p.NewEvaluator(), traceql.NewView(p)
 	out := map[string]bool{}
@@ -29,17 +29,13 @@ func (h held) values(q *traceql.Query, a traceql.Attribute) map[string]bool {
 	for _, t := range h {
 		for _, set := range e.Search(v.Reset(t)) {
 			for _, i := range set.Spans {
-				if a.Multiple() {
+				if a.Multiple() != traceql.ScopeNone {
 					for _, v := range v.AppendValues(nil, int(i), slices.Index(p.Attributes(), a)) {
 						add(v)
 					}
 					continue
 				}
-				for _, n := range e.Shown(nil, int(i)) {
-					if n.Name == a.String() {
-						add(n.Value)
-					}
-				}
+				add(set.Attributes[len(set.Attributes)-1].Value)
 			}
 		}
 	}

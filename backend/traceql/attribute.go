@@ -36,7 +36,7 @@ const (
 	IntrinsicStatusMessage          // statusMessage
 	IntrinsicKind                   // kind
 	IntrinsicDuration               // duration
-	IntrinsicChildCount             // childCount
+	IntrinsicChildCount             // span:childCount
 	IntrinsicSpanID                 // span:id
 	IntrinsicParentID               // span:parentID
 	IntrinsicParent                 // parent: nil, nothing can be said of it but whether it is
@@ -67,7 +67,7 @@ var intrinsics = [intrinsicCount]struct {
 	IntrinsicStatusMessage:          {"statusMessage", "span:statusMessage", TypeString},
 	IntrinsicKind:                   {"kind", "span:kind", TypeKind},
 	IntrinsicDuration:               {"duration", "span:duration", TypeDuration},
-	IntrinsicChildCount:             {"childCount", "span:childCount", TypeInt},
+	IntrinsicChildCount:             {"span:childCount", "span:childCount", TypeInt},
 	IntrinsicSpanID:                 {"span:id", "span:id", TypeString},
 	IntrinsicParentID:               {"span:parentID", "span:parentID", TypeString},
 	IntrinsicParent:                 {"parent", "", TypeNil},
@@ -95,6 +95,7 @@ var byName = func() map[string]Intrinsic {
 			m[s] = i
 		}
 	}
+	m["childCount"] = IntrinsicChildCount
 	return m
 }()
 
@@ -132,15 +133,20 @@ func (a Attribute) String() string {
 	return b.String()
 }
 
-// Multiple reports whether a span may have several values: one of each event or link.
-func (a Attribute) Multiple() bool {
+// Multiple is ScopeEvent or ScopeLink if a span has one value of each of its events
+// or links, else ScopeNone.
+func (a Attribute) Multiple() Scope {
 	switch a.Intrinsic {
 	case IntrinsicNone:
-		return a.Scope == ScopeEvent || a.Scope == ScopeLink
-	case IntrinsicEventName, IntrinsicEventTimeSinceStart, IntrinsicLinkTraceID, IntrinsicLinkSpanID:
-		return true
+		if a.Scope == ScopeEvent || a.Scope == ScopeLink {
+			return a.Scope
+		}
+	case IntrinsicEventName, IntrinsicEventTimeSinceStart:
+		return ScopeEvent
+	case IntrinsicLinkTraceID, IntrinsicLinkSpanID:
+		return ScopeLink
 	}
-	return false
+	return ScopeNone
 }
 
 // Type is the intrinsic's type, TypeAny for an attribute.

@@ -13,9 +13,6 @@ func (p *parser) check(q *Query) *SyntaxError {
 	if m.Selection != nil {
 		return p.checkFilter(m.Selection)
 	}
-	if m.Field != nil && !isNumeric(m.Field.Type()) {
-		return errorAt(p.text, m.Field.Offset, []string{"a number or duration"}, "%s(%s): %s is of type %s", m.Func, m.Field.Attribute, m.Field.Attribute, m.Field.Type())
-	}
 	return nil
 }
 
@@ -185,6 +182,9 @@ func (p *parser) binaryType(e *Binary) (Type, *SyntaxError) {
 	if !fit(l, r) {
 		return mismatch("two values of one type")
 	}
+	if e.Op == OpEqual && (alwaysThere(l) && isNilLiteral(e.Right) || alwaysThere(r) && isNilLiteral(e.Left)) {
+		return mismatch("an attribute to compare with nil: every span has its intrinsics")
+	}
 	if e.Op != OpEqual && e.Op != OpNotEqual && (!ordered(l) || !ordered(r)) {
 		return mismatch("two numbers, durations or strings")
 	}
@@ -196,3 +196,11 @@ func fit(l, r Type) bool {
 }
 
 func ordered(t Type) bool { return t.numeric() || t == TypeString || t == TypeAny }
+
+// alwaysThere is true of the types that only intrinsics and literals have.
+func alwaysThere(t Type) bool { return t != TypeAny && t != TypeNil }
+
+func isNilLiteral(x Expr) bool {
+	l, ok := x.(*Literal)
+	return ok && l.Value.IsNil()
+}

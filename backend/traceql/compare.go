@@ -7,14 +7,11 @@ import (
 )
 
 // holds compares two values. What is missing fulfils no comparison, nor do values
-// of types that do not fit; see isNil for comparisons with the literal nil. Of an
-// array, = and =~ and the orders hold if they do for any element, != and !~ if
-// they do for all.
+// of types that do not fit. Of an array, one element that fulfils it is enough.
 func holds(op Op, l, r *Value, m *Matcher) bool {
-	if l.typ == TypeList || r.typ == TypeList {
-		return listHolds(op, l, r, m)
-	}
 	switch {
+	case l.typ == TypeList || r.typ == TypeList:
+		return listHolds(op, l, r, m)
 	case l.typ == TypeNil || r.typ == TypeNil:
 		return false
 	case op == OpMatch:
@@ -75,25 +72,30 @@ func order(op Op, c int) bool {
 }
 
 func listHolds(op Op, l, r *Value, m *Matcher) bool {
-	switch {
-	case l.typ == TypeList && r.typ == TypeList:
-		return op == OpEqual && l.Equal(*r) || op == OpNotEqual && !l.Equal(*r)
-	case r.typ == TypeList:
+	if l.typ != TypeList {
 		return listHolds(op.Mirror(), r, l, m)
-	case r.typ == TypeNil || len(l.List()) == 0:
-		return false
 	}
-	negated := op == OpNotEqual || op == OpNotMatch
 	for _, v := range l.List() {
 		element := ValueOf(v)
-		if holds(op, &element, r, m) != negated {
-			return !negated
+		if holds(op, &element, r, m) {
+			return true
 		}
 	}
-	return negated
+	return false
 }
 
-// arithmetic works on two numbers; the result is nil unless both are.
+// holdsLiteral compares an attribute's value with a literal. Here even numbers must
+// have the same type.
+func holdsLiteral(op Op, v, lit *Value, m *Matcher) bool {
+	t := v.typ
+	if t == TypeList {
+		t = ValueOf(v.List()[0]).typ
+	}
+	return t == lit.typ && holds(op, v, lit, m)
+}
+
+// arithmetic works on two numbers. The result is nil unless both are, and of the
+// division of an integer by 0.
 func arithmetic(op Op, l, r Value) Value {
 	if !l.typ.numeric() || !r.typ.numeric() {
 		return Nil
@@ -113,7 +115,10 @@ func arithmetic(op Op, l, r Value) Value {
 			return Value{typ: typ, num: uint64(x - y)}
 		case op == OpMul:
 			return Value{typ: typ, num: uint64(x * y)}
-		case y == 0 || op == OpPow:
+		case op == OpPow:
+			return FloatValue(math.Pow(a, b))
+		case y == 0:
+			return Nil
 		case op == OpDiv:
 			return Value{typ: typ, num: uint64(x / y)}
 		case op == OpMod:
@@ -136,7 +141,7 @@ func arithmetic(op Op, l, r Value) Value {
 }
 
 // sameID reports whether a text is the hexadecimal digits of an id, with or
-// without zeros in front.
+// without zeros in front, as Tempo writes them.
 func sameID(id []byte, text string) bool {
 	const digits = "0123456789abcdef"
 	if len(text) > 2*len(id) {

@@ -9,9 +9,10 @@ import (
 // comparison gathers compare(): how often each value of each attribute occurs in
 // the spans of the selection, and in all others, the baseline.
 type comparison struct {
-	query      *Metrics
-	intervals  intervals
-	attributes map[Attribute]*attributeCounts
+	query                 *Metrics
+	intervals             intervals
+	rootName, rootService valueFunc
+	attributes            map[Attribute]*attributeCounts
 }
 
 // maxValues bounds what is remembered of an attribute. Values that come when there
@@ -37,8 +38,11 @@ type valueCount struct {
 	total  float64
 }
 
-func newComparison(q *Metrics, iv intervals) *comparison {
-	return &comparison{query: q, intervals: iv, attributes: map[Attribute]*attributeCounts{}}
+func newComparison(m *metricsProgram, iv intervals) *comparison {
+	return &comparison{
+		query: m.query, intervals: iv, rootName: m.rootName, rootService: m.rootService,
+		attributes: map[Attribute]*attributeCounts{},
+	}
 }
 
 // within reports whether a span that starts then may belong to the selection.
@@ -46,14 +50,14 @@ func (c *comparison) within(start uint64) bool {
 	return c.query.Start == 0 && c.query.End == 0 || uint64(c.query.Start) <= start && start < uint64(c.query.End)
 }
 
-func (c *comparison) observe(t Trace, i, at int, selected bool, weight float64) {
+func (c *comparison) observe(e *Evaluator, i, at int, selected bool, weight float64) {
 	half := baseline
 	if selected {
 		half = selection
 	}
-	for a, v := range t.All(i) {
+	count := func(a Attribute, v Value) {
 		if v.IsNil() {
-			continue
+			return
 		}
 		counts := c.attribute(a)
 		counts.total(half, c.intervals.n)[at] += weight
@@ -62,6 +66,11 @@ func (c *comparison) observe(t Trace, i, at int, selected bool, weight float64) 
 			n.total += weight
 		})
 	}
+	for a, v := range e.trace.All(i) {
+		count(a, v)
+	}
+	count(Attribute{Intrinsic: IntrinsicRootName}, c.rootName(e, i))
+	count(Attribute{Intrinsic: IntrinsicRootService}, c.rootService(e, i))
 }
 
 func (c *comparison) attribute(a Attribute) *attributeCounts {
@@ -130,13 +139,6 @@ func (c *comparison) result() []Series {
 				series(v.counts, Named{labelMetaType, StringValue(meta)}, Named{a.String(), v.value})
 			}
 			series(counts.totals[half], Named{labelMetaType, StringValue(meta + "_total")}, Named{a.String(), Nil})
-			if len(counts.values[half]) > c.query.TopN {
-				out = append(out, Series{Labels: []Named{
-					{labelMetaErr, StringValue("__too_many_values__")},
-					{labelMetaType, StringValue(meta)},
-					{a.String(), Nil},
-				}})
-			}
 		}
 	}
 	return out

@@ -1,9 +1,11 @@
 package traceql
 
 // Condition is a comparison of one attribute with a literal. It holds for a span
-// as the same comparison in a filter does: one of Nil asks whether the attribute
-// is missing (OpEqual) or there (OpNotEqual), what is missing fulfils no other,
-// and of events and links one that fulfils it is enough.
+// as the same comparison alone in a filter does: one of Nil asks whether the
+// attribute is missing (OpEqual) or there (OpNotEqual), what is missing fulfils no
+// other, nor does an attribute of another type than the literal, of which integers
+// and floats are two; of arrays, events and links one element that fulfils it is
+// enough.
 type Condition struct {
 	Attribute Attribute
 	Op        Op // a comparison
@@ -140,7 +142,8 @@ func predicate(x Expr) (p Predicate, exact bool) {
 			l, le := predicate(x.Left)
 			r, re := predicate(x.Right)
 			if x.Op == OpAnd {
-				return and(l, r), le && re
+				// Statements about one event each do not say that it is the same.
+				return and(l, r), le && re && !(readsItems(x.Left) && readsItems(x.Right))
 			}
 			return or(l, r), le && re
 		case x.Op.Comparison():
@@ -150,11 +153,15 @@ func predicate(x Expr) (p Predicate, exact bool) {
 	return Predicate{}, false
 }
 
+// readsItems reports whether an expression reads events or links.
+func readsItems(x Expr) bool {
+	reads := false
+	fieldsOf(x, func(f *Field) { reads = reads || f.Multiple() != ScopeNone })
+	return reads
+}
+
 func comparisonPredicate(x *Binary) (p Predicate, exact bool) {
-	l, r, op := x.Left, x.Right, x.Op
-	if _, ok := l.(*Literal); ok && op != OpMatch && op != OpNotMatch {
-		l, r, op = r, l, op.Mirror()
-	}
+	l, r, op := compared(x)
 	f, ok1 := l.(*Field)
 	lit, ok2 := r.(*Literal)
 	if !ok1 || !ok2 {

@@ -27,9 +27,9 @@ func TestDrilldownStructure(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"nestedSetParent=-1 kind=server status=unset resource.service.name=articles-service name=GET /articles/v1/ nestedSetLeft=1 nestedSetRight=22 ",
-		"nestedSetParent=12 kind=server status=unset resource.service.name=suggestions-service name=GET /suggestions/v1/<article_id> nestedSetLeft=13 nestedSetRight=16 ",
-		"nestedSetParent=6 kind=server status=unset resource.service.name=suggestions-service name=GET /suggestions/v1/<article_id> nestedSetLeft=7 nestedSetRight=10 ",
+		"nestedSetParent=-1 kind=server status=unset service.name=articles-service nestedSetLeft=1 nestedSetRight=22 ",
+		"nestedSetParent=12 kind=server status=unset service.name=suggestions-service nestedSetLeft=13 nestedSetRight=16 ",
+		"nestedSetParent=6 kind=server status=unset service.name=suggestions-service nestedSetLeft=7 nestedSetRight=10 ",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

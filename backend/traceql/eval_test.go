@@ -57,7 +57,7 @@ func TestSearchEqualsOracle(t *testing.T) {
 		for range 3 {
 			tr := randomTrace(r, 12)
 			got := describe(e.Search(view.Reset(tr)))
-			want := describeOracle(oracle{tr}.search(q))
+			want := describeOracle(oracle{Trace: tr}.search(q))
 			if got != want {
 				t.Fatalf("%s\n%s got\n%swant\n%s", q, dump(tr), got, want)
 			}
@@ -74,7 +74,7 @@ func TestSearchEqualsOracle(t *testing.T) {
 
 // dump writes a trace for a failure.
 func dump(t *span.Trace) string {
-	o := oracle{t}
+	o := oracle{Trace: t}
 	s := ""
 	for i := range t.Spans {
 		x := &t.Spans[i]

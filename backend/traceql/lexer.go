@@ -2,6 +2,7 @@ package traceql
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -352,19 +353,44 @@ func (l *lexer) duration(start int) *SyntaxError {
 	text := l.text[start:l.pos]
 	d, err := parseDuration(text)
 	if err != nil {
-		return errorAt(l.text, start, []string{"ns", "us", "ms", "s", "m", "h"}, "duration %q: %v", text, err)
+		return errorAt(l.text, start, []string{"ns", "us", "ms", "s", "m", "h", "d", "w"}, "duration %q: %v", text, err)
 	}
 	l.add(token{kind: tokenLiteral, offset: start, value: DurationValue(d)})
 	return nil
 }
 
+// parseDuration knows Go's units and, before them, those of Prometheus for days.
 func parseDuration(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err == nil {
-		return d, nil
+	days := time.Duration(0)
+	rest := text
+	for _, unit := range []struct {
+		name string
+		days time.Duration
+	}{{"y", 365}, {"w", 7}, {"d", 1}} {
+		before, after, ok := strings.Cut(rest, unit.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(before, 10, 16)
+		if err != nil {
+			return 0, errors.New("unknown unit")
+		}
+		days += time.Duration(n) * unit.days
+		rest = after
 	}
-	if _, e := strconv.ParseFloat(strings.TrimRight(text, "nuµmsh"), 64); e == nil {
+	d := time.Duration(0)
+	if rest != "" {
+		var err error
+		if d, err = time.ParseDuration(rest); err != nil {
+			if _, e := strconv.ParseFloat(strings.TrimRight(rest, "nuµmsh"), 64); e == nil {
+				return 0, errors.New("too large")
+			}
+			return 0, errors.New("unknown unit")
+		}
+	}
+	const day = 24 * time.Hour
+	if days > (math.MaxInt64-d)/day {
 		return 0, errors.New("too large")
 	}
-	return 0, errors.New("unknown unit")
+	return days*day + d, nil
 }

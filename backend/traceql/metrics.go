@@ -38,57 +38,49 @@ var (
 
 // intervals divides a range. A span belongs to the interval that its start time
 // lies in; an interval includes its end but not its start, and its sample has the
-// time of its end.
+// time of its end. Ends are multiples of the step, and the first is not after the
+// start of the range.
 type intervals struct {
-	Range
+	first   uint64 // the end of the first interval
+	step    uint64
 	instant bool
 	n       int
 }
 
 func newIntervals(r Range) (intervals, error) {
 	if r.End <= r.Start {
-		return intervals{}, fmt.Errorf("range ends at %d, before its start %d", r.End, r.Start)
+		return intervals{}, fmt.Errorf("range ends at %d, not after its start %d", r.End, r.Start)
 	}
 	if r.Step == 0 {
-		return intervals{r, true, 1}, nil
+		return intervals{r.End, r.End - r.Start, true, 1}, nil
 	}
-	r.Start -= r.Start % r.Step
-	if over := r.End % r.Step; over != 0 {
-		r.End += r.Step - over
+	first := r.Start - r.Start%r.Step
+	n := (r.End - first + r.Step - 1) / r.Step
+	if n >= maxIntervals {
+		return intervals{}, fmt.Errorf("%w: %d, the limit is %d; choose a longer step", ErrTooManySamples, n+1, maxIntervals)
 	}
-	n := (r.End - r.Start) / r.Step
-	if n > maxIntervals {
-		return intervals{}, fmt.Errorf("%w: %d, the limit is %d; choose a longer step", ErrTooManySamples, n, maxIntervals)
-	}
-	return intervals{r, false, int(n)}, nil
+	return intervals{first, r.Step, false, int(n) + 1}, nil
 }
 
 // index is the interval of a time, -1 outside of the range.
 func (iv *intervals) index(t uint64) int {
-	if t <= iv.Start || t > iv.End {
+	if t <= iv.first {
+		if iv.first-t < iv.step {
+			return 0
+		}
 		return -1
 	}
-	if iv.instant {
-		return 0
+	if i := (t - iv.first + iv.step - 1) / iv.step; i < uint64(iv.n) {
+		return int(i)
 	}
-	return int((t - iv.Start - 1) / iv.Step)
+	return -1
 }
 
 // time is when the sample of an interval is, in unix nanoseconds.
-func (iv *intervals) time(i int) uint64 {
-	if iv.instant {
-		return iv.End
-	}
-	return iv.Start + uint64(i+1)*iv.Step
-}
+func (iv *intervals) time(i int) uint64 { return iv.first + uint64(i)*iv.step }
 
 // seconds is the length of an interval.
-func (iv *intervals) seconds() float64 {
-	if iv.instant {
-		return float64(iv.End-iv.Start) / 1e9
-	}
-	return float64(iv.Step) / 1e9
-}
+func (iv *intervals) seconds() float64 { return float64(iv.step) / 1e9 }
 
 // metricsProgram is a compiled metrics function.
 type metricsProgram struct {
@@ -98,8 +90,11 @@ type metricsProgram struct {
 	by        []valueFunc
 	names     []string
 	unit      float64 // of the field's values in those of samples: durations are in seconds
-	selection boolFunc
 	query     *Metrics
+
+	// Of compare.
+	selection             boolFunc
+	rootName, rootService valueFunc
 }
 
 func (c *compiler) metrics(m *Metrics) *metricsProgram {
@@ -119,6 +114,8 @@ func (c *compiler) metrics(m *Metrics) *metricsProgram {
 		if m.Selection.Expr != nil {
 			p.selection = c.boolean(m.Selection.Expr)
 		}
+		p.rootName = c.field(Attribute{Intrinsic: IntrinsicRootName})
+		p.rootService = c.field(Attribute{Intrinsic: IntrinsicRootService})
 	}
 	return p
 }
@@ -133,7 +130,7 @@ type Accumulator struct {
 
 	groups    map[string]*Group
 	comparing *comparison
-	exemplars int
+	exemplars int // how many there are
 	key       []byte
 	labels    []Value
 }
@@ -163,7 +160,7 @@ func (p *Program) NewAccumulator(r Range, o MetricsOptions) (*Accumulator, error
 	}
 	a := &Accumulator{program: p, metrics: p.metrics, intervals: iv, options: o, groups: map[string]*Group{}}
 	if p.metrics.fn == Compare {
-		a.comparing = newComparison(p.metrics.query, iv)
+		a.comparing = newComparison(p.metrics, iv)
 	}
 	return a, nil
 }
@@ -193,7 +190,7 @@ func (a *Accumulator) Observe(e *Evaluator, t Trace) error {
 			}
 			if a.comparing != nil {
 				selected := a.comparing.within(start) && a.metrics.selection(e, int(i))
-				a.comparing.observe(t, int(i), at, selected, weight)
+				a.comparing.observe(e, int(i), at, selected, weight)
 				continue
 			}
 			if err := a.observe(e, int(i), at, weight); err != nil {
@@ -212,6 +209,9 @@ func (a *Accumulator) observe(e *Evaluator, i, at int, weight float64) error {
 			return nil
 		}
 		value, _ = v.Number()
+		if a.metrics.fn == HistogramOverTime && !hasOctave(v) {
+			return nil
+		}
 	}
 	g, err := a.group(e, i)
 	if err != nil {

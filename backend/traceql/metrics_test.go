@@ -24,11 +24,11 @@ func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint6
 		unit = 1e-9
 	}
 	for _, tr := range traces {
-		o := oracle{tr}
+		o := oracle{Trace: tr}
 		for _, set := range o.search(q) {
 			for _, i := range set.spans {
 				at := uint64(math.Ceil(float64(tr.Spans[i].StartTime)/float64(r.Step))) * r.Step
-				if at <= r.Start || at > r.End {
+				if at < r.Start || at > r.End {
 					continue
 				}
 				labels := ""
@@ -40,6 +40,9 @@ func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint6
 				if q.Metrics.Field != nil {
 					var ok bool
 					if value, ok = o.value(q.Metrics.Field, i).Number(); !ok {
+						continue
+					}
+					if float := o.value(q.Metrics.Field, i).typ == TypeFloat; q.Metrics.Func == HistogramOverTime && (value <= 0 || value < 2 && !float) {
 						continue
 					}
 				}
@@ -79,7 +82,7 @@ func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint6
 			}
 		case HistogramOverTime:
 			for _, v := range all {
-				bucket := 1.0
+				bucket := math.Ldexp(1, -40)
 				for bucket < v {
 					bucket *= 2
 				}
@@ -144,6 +147,8 @@ func TestMetricsEqualOracle(t *testing.T) {
 		}
 		if len(want) > 0 {
 			nonEmpty++
+		} else if q.Metrics.Field == nil && q.Metrics.By == nil {
+			want[""] = map[uint64]float64{}
 		}
 		if diff := differences(got, want); diff != "" {
 			t.Fatalf("%s: %s\n got %v\nwant %v", q, diff, got, want)

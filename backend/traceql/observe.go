@@ -7,10 +7,13 @@ import (
 )
 
 // Holds reports whether one value of the attribute fulfils the condition; Nil is
-// that of a span without one.
+// that of a span without one, or of an event or link.
 func (c *Condition) Holds(v Value) bool {
-	if c.Value.IsNil() {
+	switch {
+	case c.Value.IsNil():
 		return v.IsNil() == (c.Op == OpEqual)
+	case c.Attribute.Intrinsic == IntrinsicNone:
+		return holdsLiteral(c.Op, &v, &c.Value, c.Matcher)
 	}
 	return holds(c.Op, &v, &c.Value, c.Matcher)
 }
@@ -30,7 +33,13 @@ func (v Value) Clone() Value {
 // Bounds is the first and the last start, in unix nanoseconds, of spans that an
 // accumulator counts.
 func (a *Accumulator) Bounds() (first, last uint64) {
-	return a.intervals.Start + 1, a.intervals.End
+	iv := &a.intervals
+	return iv.first - min(iv.first, iv.step-1), iv.time(iv.n - 1)
+}
+
+// Takes reports whether the function counts a value of its attribute.
+func (a *Accumulator) Takes(v Value) bool {
+	return v.typ.numeric() && (a.metrics.fn != HistogramOverTime || hasOctave(v))
 }
 
 // Group is the series of an accumulator that spans with the same values of by()
@@ -69,10 +78,8 @@ func (a *Accumulator) Add(g *Group, start uint64, value float64) (exemplar bool)
 		if at < 0 {
 			return false
 		}
-		g.at, g.from, g.to = at, a.intervals.time(at)-a.intervals.Step, a.intervals.time(at)
-		if a.intervals.instant {
-			g.from = a.intervals.Start
-		}
+		g.at, g.to = at, a.intervals.time(at)
+		g.from = g.to - min(g.to, a.intervals.step)
 	}
 	g.observe(a.metrics, g.at, value, 1)
 	return a.exemplars < a.options.MaxExemplars && g.wantsExemplar(g.at)

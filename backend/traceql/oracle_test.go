@@ -14,7 +14,11 @@ import (
 // oracle evaluates queries as SYNTAX.md says it, span by span and without regard
 // to time or memory. It shares the parser, the type Value and its makers with the
 // package, and no code of the evaluator.
-type oracle struct{ *span.Trace }
+type oracle struct {
+	*span.Trace
+	// The event or link that is looked at, counted from 1; 0 while it is the span.
+	event, link int
+}
 
 type oracleSet struct {
 	spans      []int
@@ -75,7 +79,7 @@ func (o oracle) stage(stage Stage, in oracleSet) []oracleSet {
 		var attributes []string
 		l := o.scalar(s.Left, in.spans, &attributes)
 		r := o.scalar(s.Right, in.spans, &attributes)
-		if !o.compare(s.Op, l, r, "") {
+		if !o.compare(s.Op, l, r, "", false) {
 			return nil
 		}
 		return []oracleSet{{in.spans, append(slices.Clone(in.attributes), attributes...)}}
@@ -131,6 +135,9 @@ func (o oracle) spans(x SpansetExpr, in []int) []int {
 
 // related reports whether b is the child (and so on) of a.
 func (o oracle) related(r Relation, a, b int) bool {
+	if !o.rooted(a) || !o.rooted(b) {
+		return false
+	}
 	switch r {
 	case Child:
 		return o.parent(b) == a
@@ -154,6 +161,19 @@ func (o oracle) parent(i int) int {
 		}
 	}
 	return MissingParent
+}
+
+// rooted reports whether a span's ancestors end in a root.
+func (o oracle) rooted(i int) bool {
+	for range o.Spans {
+		switch i = o.parent(i); i {
+		case NoParent:
+			return true
+		case MissingParent:
+			return false
+		}
+	}
+	return false
 }
 
 // ancestors is nothing for spans that are in or below a cycle.
@@ -237,9 +257,13 @@ func (o oracle) scalar(x ScalarExpr, in []int, attributes *[]string) Value {
 		if a.Func == Avg {
 			total /= float64(len(values))
 		}
-		if values[0].typ == TypeDuration {
+		floats := slices.ContainsFunc(values, func(v Value) bool { return v.typ == TypeFloat })
+		switch {
+		case values[0].typ == TypeDuration:
 			result = Value{typ: TypeDuration, num: uint64(int64(math.Round(total)))}
-		} else {
+		case a.Func == Sum && !floats:
+			result = IntValue(int64(total))
+		default:
 			result = FloatValue(total)
 		}
 	}
@@ -248,14 +272,90 @@ func (o oracle) scalar(x ScalarExpr, in []int, attributes *[]string) Value {
 }
 
 func (o oracle) truth(x Expr, i int) bool {
+	if o.event == 0 && o.link == 0 {
+		return o.truthOfSpan(x, i)
+	}
+	return o.truthOf(x, i)
+}
+
+// truthOfSpan looks for one event, and one link, of which everything is true that
+// a chain of && says about events and links.
+func (o oracle) truthOfSpan(x Expr, i int) bool {
+	of := map[Scope][]Expr{}
+	var chain func(x Expr)
+	chain = func(x Expr) {
+		if b, ok := x.(*Binary); ok && b.Op == OpAnd {
+			chain(b.Left)
+			chain(b.Right)
+			return
+		}
+		of[o.about(x)] = append(of[o.about(x)], x)
+	}
+	chain(x)
+	for _, part := range of[ScopeNone] {
+		if !o.truthOf(part, i) {
+			return false
+		}
+	}
+	all := func(o oracle, parts []Expr) bool {
+		return !slices.ContainsFunc(parts, func(x Expr) bool { return !o.truth(x, i) })
+	}
+	found := len(of[ScopeEvent]) == 0
+	for k := range o.Spans[i].Events {
+		found = found || all(oracle{o.Trace, k + 1, 0}, of[ScopeEvent])
+	}
+	if !found {
+		return false
+	}
+	found = len(of[ScopeLink]) == 0
+	for k := range o.Spans[i].Links {
+		found = found || all(oracle{o.Trace, 0, k + 1}, of[ScopeLink])
+	}
+	return found
+}
+
+// about is the scope that all comparisons of an expression read, if it is that of
+// events or links; of a comparison that reads both it is the first.
+func (o oracle) about(x Expr) Scope {
+	var scopes []Scope
+	var collect func(x Expr)
+	collect = func(x Expr) {
+		if b, ok := x.(*Binary); ok && (b.Op == OpAnd || b.Op == OpOr) {
+			collect(b.Left)
+			collect(b.Right)
+			return
+		}
+		first := ScopeNone
+		if u, ok := x.(*Unary); !ok || isField(u.X) {
+			fieldsOf(x, func(f *Field) {
+				if m := f.Multiple(); first == ScopeNone {
+					first = m
+				}
+			})
+		}
+		scopes = append(scopes, first)
+	}
+	collect(x)
+	if len(slices.Compact(scopes)) > 1 {
+		return ScopeNone
+	}
+	return scopes[0]
+}
+
+func isField(x Expr) bool {
+	_, ok := x.(*Field)
+	return ok
+}
+
+func (o oracle) truthOf(x Expr, i int) bool {
 	switch x := x.(type) {
 	case *Literal:
 		return x.Value.Bool()
 	case *Field:
-		return slices.ContainsFunc(o.values(x.Attribute, i), func(v Value) bool { return o.compare(OpEqual, v, BoolValue(true), "") })
+		return o.compare(OpEqual, o.value(x, i), BoolValue(true), "", strict(x, &Literal{}))
 	case *Unary:
-		if f, ok := x.X.(*Field); ok {
-			return slices.ContainsFunc(o.values(f.Attribute, i), func(v Value) bool { return o.compare(OpEqual, v, BoolValue(false), "") })
+		if isField(x.X) {
+			return o.compare(OpEqual, o.value(x.X, i), BoolValue(false), "", true)
 		}
 		return !o.truth(x.X, i)
 	}
@@ -266,38 +366,24 @@ func (o oracle) truth(x Expr, i int) bool {
 	case OpOr:
 		return o.truth(b.Left, i) || o.truth(b.Right, i)
 	}
-	l, r := o.operand(b.Left, i), o.operand(b.Right, i)
-	if isNilLiteral(b.Right) {
-		return o.missing(l) == (b.Op == OpEqual)
+	l, r := o.value(b.Left, i), o.value(b.Right, i)
+	switch {
+	case isNilLiteral(b.Right):
+		return l.IsNil() == (b.Op == OpEqual)
+	case isNilLiteral(b.Left):
+		return r.IsNil() == (b.Op == OpEqual)
 	}
-	if isNilLiteral(b.Left) {
-		return o.missing(r) == (b.Op == OpEqual)
-	}
-	for _, a := range l {
-		for _, c := range r {
-			if o.compare(b.Op, a, c, c.Str()) {
-				return true
-			}
-		}
-	}
-	return false
+	return o.compare(b.Op, l, r, r.Str(), strict(b.Left, b.Right))
 }
 
-func isNilLiteral(x Expr) bool {
-	l, ok := x.(*Literal)
-	return ok && l.Value.IsNil()
-}
-
-func (o oracle) missing(values []Value) bool {
-	return !slices.ContainsFunc(values, func(v Value) bool { return !v.IsNil() })
-}
-
-// operand is all values of a field, or the one of another expression.
-func (o oracle) operand(x Expr, i int) []Value {
-	if f, ok := x.(*Field); ok {
-		return o.values(f.Attribute, i)
+// strict is whether an attribute is compared with a literal.
+func strict(l, r Expr) bool {
+	if isField(r) {
+		l, r = r, l
 	}
-	return []Value{o.value(x, i)}
+	f, ok := l.(*Field)
+	_, literal := r.(*Literal)
+	return ok && literal && f.Intrinsic == IntrinsicNone
 }
 
 func (o oracle) value(x Expr, i int) Value {
@@ -306,7 +392,9 @@ func (o oracle) value(x Expr, i int) Value {
 		return x.Value
 	case *Field:
 		for _, v := range o.values(x.Attribute, i) {
-			return v
+			if !v.IsNil() {
+				return v
+			}
 		}
 		return Nil
 	case *Unary:
@@ -331,7 +419,7 @@ func (o oracle) values(a Attribute, i int) []Value {
 	}
 	s := &o.Spans[i]
 	find := func(attributes []span.Attribute) []Value {
-		if v, ok := span.Get(attributes, a.Name); ok && v.Type() != span.TypeEmpty {
+		if v, ok := span.Get(attributes, a.Name); ok && !ValueOf(v).IsNil() {
 			return []Value{ValueOf(v)}
 		}
 		return nil
@@ -363,12 +451,16 @@ func (o oracle) values(a Attribute, i int) []Value {
 		case ScopeInstrumentation:
 			return find(s.Scope.Attributes)
 		case ScopeEvent:
-			for _, e := range s.Events {
-				out = append(out, find(e.Attributes)...)
+			for k, e := range s.Events {
+				if o.event == 0 || o.event == k+1 {
+					out = append(out, append(find(e.Attributes), Nil)[0])
+				}
 			}
 		case ScopeLink:
-			for _, l := range s.Links {
-				out = append(out, find(l.Attributes)...)
+			for k, l := range s.Links {
+				if o.link == 0 || o.link == k+1 {
+					out = append(out, append(find(l.Attributes), Nil)[0])
+				}
 			}
 		default:
 			return append(find(s.Attributes), find(s.Resource.Attributes)...)[:min(1, len(find(s.Attributes))+len(find(s.Resource.Attributes)))]
@@ -395,20 +487,26 @@ func (o oracle) values(a Attribute, i int) []Value {
 	case IntrinsicTraceDuration:
 		return []Value{{typ: TypeDuration, num: last - first}}
 	case IntrinsicRootName:
-		if root >= 0 {
-			return []Value{StringValue(o.Spans[root].Name)}
+		if root < 0 {
+			return []Value{StringValue("")}
 		}
+		return []Value{StringValue(o.Spans[root].Name)}
 	case IntrinsicRootService:
 		if root >= 0 {
-			return o.values(Attribute{Scope: ScopeResource, Name: "service.name"}, root)
+			return append(o.values(Attribute{Scope: ScopeResource, Name: "service.name"}, root), StringValue(""))[:1]
 		}
+		return []Value{StringValue("")}
 	case IntrinsicEventName:
-		for _, e := range s.Events {
-			out = append(out, StringValue(e.Name))
+		for k, e := range s.Events {
+			if o.event == 0 || o.event == k+1 {
+				out = append(out, StringValue(e.Name))
+			}
 		}
 	case IntrinsicEventTimeSinceStart:
-		for _, e := range s.Events {
-			out = append(out, Value{typ: TypeDuration, num: e.Time - s.StartTime})
+		for k, e := range s.Events {
+			if o.event == 0 || o.event == k+1 {
+				out = append(out, Value{typ: TypeDuration, num: e.Time - s.StartTime})
+			}
 		}
 	case IntrinsicInstrumentationName:
 		return []Value{StringValue(s.Scope.Name)}
@@ -420,31 +518,20 @@ func (o oracle) values(a Attribute, i int) []Value {
 	return out
 }
 
-func (o oracle) compare(op Op, l, r Value, pattern string) bool {
-	if r.typ == TypeList && l.typ != TypeList {
-		l, r = r, l
-		op = map[Op]Op{OpEqual: OpEqual, OpNotEqual: OpNotEqual, OpLess: OpGreater, OpGreater: OpLess, OpLessEqual: OpGreaterEqual, OpGreaterEqual: OpLessEqual}[op]
-	}
-	if l.typ == TypeList && r.typ == TypeList {
-		same := l.Text() == r.Text()
-		return op == OpEqual && same || op == OpNotEqual && !same
-	}
-	if l.typ == TypeList {
-		positive := map[Op]Op{OpNotEqual: OpEqual, OpNotMatch: OpMatch}
-		any, fits := false, len(l.List()) > 0 && r.typ != TypeNil
-		for _, e := range l.List() {
-			v := ValueOf(e)
-			if p, ok := positive[op]; ok {
-				any = any || o.compare(p, v, r, pattern)
-				fits = fits && o.fit(v, r)
-			} else {
-				any = any || o.compare(op, v, r, pattern)
-			}
+// compare compares two values. If strict, a number compares only with one of its type.
+func (o oracle) compare(op Op, l, r Value, pattern string, strict bool) bool {
+	for _, e := range l.List() {
+		if o.compare(op, ValueOf(e), r, pattern, strict) {
+			return true
 		}
-		if _, ok := positive[op]; ok {
-			return fits && !any
+	}
+	for _, e := range r.List() {
+		if o.compare(op, l, ValueOf(e), pattern, strict) {
+			return true
 		}
-		return any
+	}
+	if strict && l.typ != r.typ {
+		return false
 	}
 	if !o.fit(l, r) {
 		return false
@@ -486,7 +573,9 @@ func (o oracle) arithmetic(op Op, l, r Value) Value {
 	f := map[Op]float64{OpAdd: a + b, OpSub: a - b, OpMul: a * b, OpDiv: a / b, OpMod: math.Mod(a, b), OpPow: math.Pow(a, b)}[op]
 	whole := l.typ != TypeFloat && r.typ != TypeFloat && op != OpPow
 	if op == OpDiv || op == OpMod {
-		whole = whole && b != 0
+		if whole && b == 0 {
+			return Nil
+		}
 		if op == OpDiv && whole {
 			f = math.Trunc(f)
 		}

@@ -175,7 +175,8 @@ func (c *compiler) structural(s *Structural) spansFunc {
 		if len(left) == 0 && s.Mode != ModeNot {
 			return nil
 		}
-		hits := e.tree().related(s.Relation, e.marked(left), right, e)
+		t := e.tree()
+		hits := t.related(s.Relation, e.marked(left), right, e)
 		out := e.room(len(right))
 		for _, i := range right {
 			if hits[i] != (s.Mode == ModeNot) {
@@ -185,7 +186,7 @@ func (c *compiler) structural(s *Structural) spansFunc {
 		if s.Mode != ModeUnion {
 			return out
 		}
-		hits = e.tree().related(s.Relation.inverse(), e.marked(right), left, e)
+		hits = t.related(s.Relation.inverse(), e.marked(right), left, e)
 		both := e.room(len(left))
 		for _, i := range left {
 			if hits[i] {
@@ -310,7 +311,7 @@ func (c *compiler) aggregate(a *Aggregate) scalarFunc {
 	value := c.value(a.Expr)
 	return func(e *Evaluator, in []int32, attributes []Named) (Value, []Named) {
 		v := Nil
-		n, sum := 0, 0.0
+		n, sum, whole := 0, 0.0, int64(0)
 		for _, i := range in {
 			x := value(e, int(i))
 			f, ok := x.Number()
@@ -319,34 +320,49 @@ func (c *compiler) aggregate(a *Aggregate) scalarFunc {
 			}
 			n++
 			sum += f
-			if best, _ := v.Number(); v.IsNil() || a.Func == Min && f < best || a.Func == Max && f > best {
+			whole += x.Int()
+			if best, _ := v.Number(); v.IsNil() || a.Func == Min && f < best || a.Func == Max && f > best || v.typ != TypeFloat && x.typ == TypeFloat && a.Func == Sum {
 				v = x
 			}
 		}
 		switch {
 		case n == 0:
 			return Nil, attributes
-		case a.Func == Avg:
-			sum /= float64(n)
-			fallthrough
+		case a.Func == Sum && v.typ != TypeFloat:
+			v.num = uint64(whole)
 		case a.Func == Sum:
-			if v.typ == TypeDuration {
-				v.num = uint64(int64(math.Round(sum)))
-			} else {
-				v = FloatValue(sum)
-			}
+			v = FloatValue(sum)
+		case a.Func == Avg && v.typ == TypeDuration:
+			v.num = uint64(int64(math.Round(sum / float64(n))))
+		case a.Func == Avg:
+			v = FloatValue(sum / float64(n))
 		}
 		return v, append(attributes, Named{name, v})
 	}
 }
 
-// Shown appends what an answer shows of a span: the attributes that the query
-// compares, and those that it selects, where the span has them.
+// Shown appends what an answer shows of a span beside its name, times and ids: the
+// attributes that the query compares, and those that it selects, where the span
+// has them. As in Tempo, names are without their scopes, and of several events or
+// links the last that has the attribute is shown.
 func (e *Evaluator) Shown(dst []Named, i int) []Named {
 	for k := range e.program.shown {
 		s := &e.program.shown[k]
-		if v := s.value(e, i); !v.IsNil() {
-			dst = append(dst, Named{s.attribute.String(), v})
+		v := Nil
+		if s.multiple {
+			mark := len(e.values)
+			e.values = e.trace.AppendValues(e.values, i, s.number)
+			for _, x := range e.values[mark:] {
+				if !x.IsNil() {
+					v = x
+				}
+			}
+			e.values = e.values[:mark]
+		} else {
+			v = s.value(e, i)
+		}
+		if !v.IsNil() {
+			dst = append(dst, Named{s.name, v})
 		}
 	}
 	return dst
@@ -355,10 +371,27 @@ func (e *Evaluator) Shown(dst []Named, i int) []Named {
 // shown lists the attributes of a search's answer, each once.
 func (c *compiler) shown(q *Query) []shownField {
 	var out []shownField
+	seen := map[Attribute]bool{}
 	add := func(a Attribute) {
-		if !slices.ContainsFunc(out, func(s shownField) bool { return s.attribute == a }) {
-			out = append(out, shownField{a, c.field(a)})
+		switch a.Intrinsic {
+		case IntrinsicName, IntrinsicDuration, IntrinsicSpanID, IntrinsicParent,
+			IntrinsicTraceID, IntrinsicTraceDuration, IntrinsicRootName, IntrinsicRootService:
+			return // an answer has them in fields of their own
 		}
+		if seen[a] {
+			return
+		}
+		seen[a] = true
+		f := shownField{name: a.Name, multiple: a.Multiple() != ScopeNone}
+		if a.Intrinsic != IntrinsicNone {
+			f.name = a.Intrinsic.String()
+		}
+		if f.multiple {
+			f.number = c.number(a)
+		} else {
+			f.value = c.field(a)
+		}
+		out = append(out, f)
 	}
 	eachField(q.Pipeline, func(f *Field) { add(f.Attribute) })
 	for _, s := range q.Pipeline.Stages {

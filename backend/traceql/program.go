@@ -27,8 +27,10 @@ type (
 )
 
 type shownField struct {
-	attribute Attribute
-	value     valueFunc
+	name     string
+	value    valueFunc
+	multiple bool
+	number   int // of the attribute, if multiple
 }
 
 type compiler struct {
@@ -59,25 +61,27 @@ func (c *compiler) number(a Attribute) int {
 
 // boolean compiles an expression to whether it is true.
 func (c *compiler) boolean(x Expr) boolFunc {
+	if scope := about(x); scope != ScopeNone {
+		return c.exists(scope, []Expr{x})
+	}
 	switch x := x.(type) {
 	case *Unary:
 		if f, ok := x.X.(*Field); ok && x.Op == OpNot {
-			return c.isBool(f, false)
+			return c.compareField(f, OpEqual, BoolValue(false), nil)
 		}
 		if x.Op == OpNot {
 			inner := c.boolean(x.X)
 			return func(e *Evaluator, i int) bool { return !inner(e, i) }
 		}
 	case *Field:
-		return c.isBool(x, true)
+		return c.compareField(x, OpEqual, BoolValue(true), nil)
 	case *Literal:
 		b := x.Value.Bool()
 		return func(*Evaluator, int) bool { return b }
 	case *Binary:
 		switch {
 		case x.Op == OpAnd:
-			l, r := c.boolean(x.Left), c.boolean(x.Right)
-			return func(e *Evaluator, i int) bool { return l(e, i) && r(e, i) }
+			return c.conjunction(x)
 		case x.Op == OpOr:
 			l, r := c.boolean(x.Left), c.boolean(x.Right)
 			return func(e *Evaluator, i int) bool { return l(e, i) || r(e, i) }
@@ -88,16 +92,55 @@ func (c *compiler) boolean(x Expr) boolFunc {
 	return func(*Evaluator, int) bool { return false }
 }
 
-// isBool is whether a field has that boolean, or any of its values is it.
-func (c *compiler) isBool(f *Field, want bool) boolFunc {
-	return c.compareField(f, OpEqual, BoolValue(want), nil)
+// conjunction compiles a chain of &&. What it says about events must hold of one
+// event, and the same goes for links.
+func (c *compiler) conjunction(x *Binary) boolFunc {
+	var all []boolFunc
+	items := map[Scope][]Expr{}
+	for _, part := range conjuncts(x, nil) {
+		if scope := about(part); scope != ScopeNone {
+			items[scope] = append(items[scope], part)
+		} else {
+			all = append(all, c.boolean(part))
+		}
+	}
+	for _, scope := range []Scope{ScopeEvent, ScopeLink} {
+		if len(items[scope]) > 0 {
+			all = append(all, c.exists(scope, items[scope]))
+		}
+	}
+	if len(all) == 2 {
+		l, r := all[0], all[1]
+		return func(e *Evaluator, i int) bool { return l(e, i) && r(e, i) }
+	}
+	return func(e *Evaluator, i int) bool {
+		for _, f := range all {
+			if !f(e, i) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// conjuncts appends the operands of a chain of &&.
+func conjuncts(x Expr, dst []Expr) []Expr {
+	if b, ok := x.(*Binary); ok && b.Op == OpAnd {
+		return conjuncts(b.Right, conjuncts(b.Left, dst))
+	}
+	return append(dst, x)
+}
+
+// compared is the sides of a comparison, a literal on the right if there is one.
+func compared(x *Binary) (l, r Expr, op Op) {
+	if _, ok := x.Left.(*Literal); ok && x.Op != OpMatch && x.Op != OpNotMatch {
+		return x.Right, x.Left, x.Op.Mirror()
+	}
+	return x.Left, x.Right, x.Op
 }
 
 func (c *compiler) comparison(x *Binary) boolFunc {
-	l, r, op := x.Left, x.Right, x.Op
-	if _, ok := l.(*Literal); ok && op != OpMatch && op != OpNotMatch {
-		l, r, op = r, l, op.Mirror()
-	}
+	l, r, op := compared(x)
 	m := x.matcher
 	if lit, ok := r.(*Literal); ok {
 		if f, ok := l.(*Field); ok {
@@ -108,94 +151,44 @@ func (c *compiler) comparison(x *Binary) boolFunc {
 			return func(e *Evaluator, i int) bool { return value(e, i).IsNil() == (op == OpEqual) }
 		}
 	}
-	lm, rm := c.multiple(l), c.multiple(r)
 	lv, rv := c.value(l), c.value(r)
-	if lm < 0 && rm < 0 {
-		return func(e *Evaluator, i int) bool {
-			a, b := lv(e, i), rv(e, i)
-			return holds(op, &a, &b, m)
-		}
-	}
-	// Of events and links, one that fulfils it is enough.
 	return func(e *Evaluator, i int) bool {
-		mark := len(e.values)
-		defer func() { e.values = e.values[:mark] }()
-		e.gather(i, lm, lv)
-		middle := len(e.values)
-		e.gather(i, rm, rv)
-		for a := mark; a < middle; a++ {
-			for b := middle; b < len(e.values); b++ {
-				if holds(op, &e.values[a], &e.values[b], m) {
-					return true
-				}
-			}
-		}
-		return false
+		a, b := lv(e, i), rv(e, i)
+		return holds(op, &a, &b, m)
 	}
-}
-
-// gather appends the values of an operand to e.values.
-func (e *Evaluator) gather(i, multiple int, value valueFunc) {
-	if multiple >= 0 {
-		e.values = e.trace.AppendValues(e.values, i, multiple)
-		return
-	}
-	e.values = append(e.values, value(e, i))
-}
-
-// multiple is the number of an expression that is one Multiple attribute, else -1.
-func (c *compiler) multiple(x Expr) int {
-	if f, ok := x.(*Field); ok && f.Multiple() {
-		return c.number(f.Attribute)
-	}
-	return -1
 }
 
 // compareField is the most frequent form of a comparison: a field with a literal.
 func (c *compiler) compareField(f *Field, op Op, lit Value, m *Matcher) boolFunc {
-	if n := c.multiple(f); n >= 0 {
-		return c.compareMultiple(n, op, lit, m)
-	}
 	switch f.Intrinsic {
 	case IntrinsicSpanID, IntrinsicTraceID:
 		if op == OpEqual || op == OpNotEqual {
 			return compareID(f.Intrinsic == IntrinsicTraceID, op, lit.Str())
 		}
 	case IntrinsicDuration:
-		if op != OpMatch && op != OpNotMatch {
-			return func(e *Evaluator, i int) bool {
-				start, end := e.trace.Times(i)
-				d := Value{typ: TypeDuration, num: end - start}
-				return !lit.IsNil() && numberHolds(op, &d, &lit) || lit.IsNil() && op == OpNotEqual
-			}
+		return func(e *Evaluator, i int) bool {
+			start, end := e.trace.Times(i)
+			d := Value{typ: TypeDuration, num: end - start}
+			return lit.IsNil() || numberHolds(op, &d, &lit) // only != nil comes here
 		}
 	}
 	get := c.value(f)
 	if lit.IsNil() {
 		return func(e *Evaluator, i int) bool { return get(e, i).IsNil() == (op == OpEqual) }
 	}
+	compare := comparerFor(f)
 	return func(e *Evaluator, i int) bool {
 		v := get(e, i)
-		return holds(op, &v, &lit, m)
+		return compare(op, &v, &lit, m)
 	}
 }
 
-func (c *compiler) compareMultiple(n int, op Op, lit Value, m *Matcher) boolFunc {
-	return func(e *Evaluator, i int) bool {
-		mark := len(e.values)
-		e.values = e.trace.AppendValues(e.values, i, n)
-		values := e.values[mark:]
-		e.values = e.values[:mark]
-		if lit.IsNil() {
-			return (len(values) == 0) == (op == OpEqual)
-		}
-		for j := range values {
-			if holds(op, &values[j], &lit, m) {
-				return true
-			}
-		}
-		return false
+// comparerFor is how values of a field are compared with a literal.
+func comparerFor(f *Field) func(op Op, v, lit *Value, m *Matcher) bool {
+	if f.Intrinsic == IntrinsicNone {
+		return holdsLiteral
 	}
+	return holds
 }
 
 func compareID(trace bool, op Op, text string) boolFunc {
@@ -212,7 +205,8 @@ func compareID(trace bool, op Op, text string) boolFunc {
 	}
 }
 
-// value compiles an expression to its value. Of a Multiple attribute it is the first.
+// value compiles an expression to its value. Of events and links it is the first
+// that is not nil.
 func (c *compiler) value(x Expr) valueFunc {
 	switch x := x.(type) {
 	case *Literal:
@@ -223,13 +217,7 @@ func (c *compiler) value(x Expr) valueFunc {
 	case *Unary:
 		if x.Op == OpNeg {
 			inner := c.value(x.X)
-			return func(e *Evaluator, i int) Value {
-				v := inner(e, i)
-				if !v.typ.numeric() {
-					return Nil
-				}
-				return negate(v)
-			}
+			return func(e *Evaluator, i int) Value { return negative(inner(e, i)) }
 		}
 	case *Binary:
 		if x.Op.Arithmetic() {
@@ -242,17 +230,28 @@ func (c *compiler) value(x Expr) valueFunc {
 	return func(e *Evaluator, i int) Value { return BoolValue(b(e, i)) }
 }
 
+// negative is -v, nil unless v is a number.
+func negative(v Value) Value {
+	if !v.typ.numeric() {
+		return Nil
+	}
+	return negate(v)
+}
+
 func (c *compiler) field(a Attribute) valueFunc {
-	if a.Multiple() {
+	if a.Multiple() != ScopeNone {
 		n := c.number(a)
 		return func(e *Evaluator, i int) Value {
 			mark := len(e.values)
 			e.values = e.trace.AppendValues(e.values, i, n)
-			defer func() { e.values = e.values[:mark] }()
-			if len(e.values) == mark {
-				return Nil
+			values := e.values[mark:]
+			e.values = e.values[:mark]
+			for _, v := range values {
+				if !v.IsNil() {
+					return v
+				}
 			}
-			return e.values[mark]
+			return Nil
 		}
 	}
 	if a.Parent {
@@ -361,7 +360,7 @@ func (e *Evaluator) traceDuration() Value {
 	return e.duration
 }
 
-// ofRoot is an attribute of the first root.
+// ofRoot is an attribute of the first root, the empty string while there is none.
 func (e *Evaluator) ofRoot(attribute int) Value {
 	if !e.hasRoot {
 		e.root, e.hasRoot = NoParent, true
@@ -372,8 +371,10 @@ func (e *Evaluator) ofRoot(attribute int) Value {
 			}
 		}
 	}
-	if e.root < 0 {
-		return Nil
+	if e.root >= 0 {
+		if v := e.trace.Value(e.root, attribute); !v.IsNil() {
+			return v
+		}
 	}
-	return e.trace.Value(e.root, attribute)
+	return StringValue("")
 }

@@ -195,7 +195,7 @@ func (g generator) boolean(depth int) string {
 			"event:name"+g.comparison()+g.text(),
 			"event:timeSinceStart"+g.comparison()+g.pick("0s", "2ms"),
 			"instrumentation:name"+g.comparison()+g.text(),
-			"parent = nil",
+			"parent = nil", "duration != nil", "name != nil",
 		)
 	}
 	if g.IntN(4) == 0 {

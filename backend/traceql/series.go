@@ -39,7 +39,6 @@ const (
 	labelBucket   = "__bucket"
 	labelQuantile = "p"
 	labelMetaType = "__meta_type"
-	labelMetaErr  = "__meta_error"
 )
 
 // Result makes the series, in the order of their labels.
@@ -48,6 +47,10 @@ func (a *Accumulator) Result() []Series {
 	if a.comparing != nil {
 		out = a.comparing.result()
 	} else {
+		if fn := a.metrics.fn; len(a.groups) == 0 && len(a.metrics.by) == 0 && (fn == Rate || fn == CountOverTime) {
+			// No spans are none, and not no answer.
+			out = a.append(out, &Group{group: group{counts: make([]float64, a.intervals.n)}})
+		}
 		for _, key := range slices.Sorted(maps.Keys(a.groups)) {
 			out = a.append(out, a.groups[key])
 		}
@@ -105,6 +108,9 @@ func (a *Accumulator) append(out []Series, g *Group) []Series {
 	case QuantileOverTime:
 		for _, q := range a.metrics.quantiles {
 			one(append(slices.Clip(labels), Named{labelQuantile, FloatValue(q)}), func(i int) float64 {
+				if g.sketches[i].total == 0 {
+					return 0
+				}
 				return g.sketches[i].quantile(q) * a.metrics.unit
 			})
 			exemplars = nil
@@ -129,7 +135,7 @@ func (a *Accumulator) append(out []Series, g *Group) []Series {
 	one(labels, func(i int) float64 {
 		switch a.metrics.fn {
 		case Rate:
-			return g.counts[i] / iv.seconds()
+			return g.counts[i] * (1 / iv.seconds())
 		case CountOverTime:
 			return g.counts[i]
 		case AvgOverTime:
@@ -140,11 +146,15 @@ func (a *Accumulator) append(out []Series, g *Group) []Series {
 	return out
 }
 
+// hasOctave reports whether a histogram counts a value. As Tempo's, it leaves out
+// integers and durations (in nanoseconds) below 2.
+func hasOctave(v Value) bool {
+	f, _ := v.Number()
+	return f > 0 && (f >= 2 || v.typ == TypeFloat)
+}
+
 // octave is the power of two that a value is counted up to.
 func octave(v float64) int {
-	if v <= 1 {
-		return 0
-	}
 	fraction, exponent := math.Frexp(v)
 	if fraction == 0.5 {
 		return exponent - 1
@@ -168,8 +178,8 @@ func (f *MetricsFilter) apply(in []Series) []Series {
 	return out
 }
 
-// apply keeps the greatest or smallest samples of every time. Of equal ones, those
-// of the series whose labels come first stay.
+// apply keeps the greatest or smallest samples of every time. Of equal ones, topk
+// prefers the series whose labels come first, bottomk those whose come last.
 func (t *TopK) apply(in []Series) []Series {
 	slices.SortStableFunc(in, func(a, b Series) int { return slices.CompareFunc(a.Labels, b.Labels, compareNamed) })
 	type place struct {
@@ -184,11 +194,11 @@ func (t *TopK) apply(in []Series) []Series {
 	}
 	kept := make([]map[uint64]bool, len(in))
 	for time, places := range at {
-		slices.SortStableFunc(places, func(a, b place) int {
+		slices.SortFunc(places, func(a, b place) int {
 			if t.Bottom {
-				return cmp.Compare(a.value, b.value)
+				a, b = b, a
 			}
-			return cmp.Compare(b.value, a.value)
+			return cmp.Or(cmp.Compare(b.value, a.value), cmp.Compare(a.series, b.series))
 		})
 		for _, p := range places[:min(t.N, len(places))] {
 			if kept[p.series] == nil {

@@ -12,9 +12,9 @@ import (
 type sketch struct {
 	exact   []float64
 	weights []float64 // of exact; nil while all are 1
-	counted bool     // exact is not used any more
-	pending []int32  // buckets of values of weight 1 that are not in buckets yet
-	buckets []bucket // in order
+	counted bool      // exact is not used any more
+	pending []int32   // buckets of values of weight 1 that are not in buckets yet
+	buckets []bucket  // in order
 	total   float64
 	zero    float64 // values of 0 or less, which have no bucket
 	min     float64

@@ -23,8 +23,8 @@ type Trace interface {
 	Times(i int) (start, end uint64)
 	// Value is what span i has for an attribute that is not Multiple.
 	Value(i, attribute int) Value
-	// AppendValues appends what the events or links of span i have for an
-	// attribute that is Multiple.
+	// AppendValues appends one value for each event, or link, of span i, nil for
+	// those without the attribute, which is Multiple.
 	AppendValues(dst []Value, i, attribute int) []Value
 	// All yields every attribute of span i and of its resource, and the intrinsics
 	// that describe it; compare() counts them.
@@ -128,9 +128,6 @@ func (v *View) Value(i, attribute int) Value {
 	case IntrinsicKind:
 		return KindValue(s.Kind)
 	case IntrinsicParentID:
-		if s.ParentSpanID.IsZero() {
-			return StringValue("")
-		}
 		return StringValue(s.ParentSpanID.String())
 	case IntrinsicInstrumentationName:
 		return scopeText(s, func(c *span.Scope) string { return c.Name })
@@ -182,11 +179,7 @@ func get(attributes []span.Attribute, name string) Value {
 func (v *View) AppendValues(dst []Value, i, attribute int) []Value {
 	s := &v.trace.Spans[i]
 	a := &v.attributes[attribute]
-	add := func(v Value) {
-		if !v.IsNil() {
-			dst = append(dst, v)
-		}
-	}
+	add := func(v Value) { dst = append(dst, v) }
 	switch a.Intrinsic {
 	case IntrinsicEventName:
 		for j := range s.Events {

@@ -1,13 +1,13 @@
 package traceql
 
-// tree is the structure of one trace. Numbers of nested sets are given by walking
-// from the roots; what hangs on a span that has not arrived, or in a cycle, has
-// none (0), as in Tempo.
+// tree is the structure of one trace. It holds what a walk from the roots reaches;
+// what hangs on a span that has not arrived, or in a cycle, has no nested set
+// numbers (0) and stands in no relation, as in Tempo.
 type tree struct {
 	parent      []int32 // NoParent, MissingParent or a span
 	children    []int32 // how many
 	left, right []int32 // nested set numbers from 1
-	order       []int32 // every span but those in cycles, parents before their children
+	order       []int32 // what the walk reaches, parents before their children
 	firstChild  []int32
 	nextSibling []int32
 	stack       []int32
@@ -43,34 +43,27 @@ func (t *tree) build(trace Trace, n int) {
 	number := int32(0)
 	for i := range n {
 		if t.parent[i] == NoParent {
-			t.walk(int32(i), &number)
-		}
-	}
-	for i := range n {
-		if t.parent[i] == MissingParent {
-			t.walk(int32(i), nil)
+			number = t.walk(int32(i), number)
 		}
 	}
 }
 
-// walk visits a span and what is below it, giving numbers unless number is nil.
-func (t *tree) walk(root int32, number *int32) {
+// walk numbers a span and what is below it, from the number behind the given one,
+// and returns the last that it gave.
+func (t *tree) walk(root, number int32) int32 {
 	t.stack = append(t.stack[:0], root)
 	for len(t.stack) > 0 {
 		i := t.stack[len(t.stack)-1]
 		if i < 0 { // all below ^i have been visited
 			t.stack = t.stack[:len(t.stack)-1]
-			*number++
-			t.right[^i] = *number
+			number++
+			t.right[^i] = number
 			continue
 		}
 		t.order = append(t.order, i)
-		t.stack = t.stack[:len(t.stack)-1]
-		if number != nil {
-			*number++
-			t.left[i] = *number
-			t.stack = append(t.stack, ^i)
-		}
+		number++
+		t.left[i] = number
+		t.stack[len(t.stack)-1] = ^i
 		mark := len(t.stack)
 		for c := t.firstChild[i]; c >= 0; c = t.nextSibling[c] {
 			t.stack = append(t.stack, c)
@@ -79,7 +72,11 @@ func (t *tree) walk(root int32, number *int32) {
 			t.stack[a], t.stack[b] = t.stack[b], t.stack[a]
 		}
 	}
+	return number
 }
+
+// reached reports whether the walk came to a span.
+func (t *tree) reached(i int32) bool { return t.left[i] != 0 }
 
 // nestedSetParent is the left number of the parent, -1 for a root.
 func (t *tree) nestedSetParent(i int) int32 {
@@ -102,7 +99,8 @@ func resize[T any](s []T, n int) []T {
 	return s
 }
 
-// related keeps those spans of set that stand in the relation to one of marked.
+// related marks the spans, at least those of set, that stand in the relation to one
+// of marked.
 func (t *tree) related(rel Relation, marked []bool, set []int32, e *Evaluator) []bool {
 	n := len(t.parent)
 	out := resize(e.marks, n)
@@ -111,11 +109,11 @@ func (t *tree) related(rel Relation, marked []bool, set []int32, e *Evaluator) [
 	case Child:
 		for _, i := range set {
 			p := t.parent[i]
-			out[i] = p >= 0 && marked[p]
+			out[i] = p >= 0 && marked[p] && t.reached(i)
 		}
 	case Parent:
 		for i, m := range marked {
-			if p := t.parent[i]; m && p >= 0 {
+			if p := t.parent[i]; m && p >= 0 && t.reached(p) {
 				out[p] = true
 			}
 		}
@@ -139,7 +137,7 @@ func (t *tree) related(rel Relation, marked []bool, set []int32, e *Evaluator) [
 			}
 		}
 		for _, i := range set {
-			if p := t.parent[i]; p >= 0 {
+			if p := t.parent[i]; p >= 0 && t.reached(p) {
 				others := e.counts[p]
 				if marked[i] {
 					others--

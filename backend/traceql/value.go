@@ -23,8 +23,8 @@ const (
 	TypeDuration // nanoseconds
 	TypeStatus   // a span.StatusCode
 	TypeKind     // a span.Kind
-	TypeList     // of strings, booleans, integers or floats
-	TypeOther    // bytes, maps, and lists of lists or of mixed types: equal to nothing but not nil
+	TypeList     // not empty, and all of strings, booleans, integers or floats
+	TypeOther    // something that can only be told from nil
 	TypeAny
 )
 
@@ -73,7 +73,8 @@ func StatusValue(c span.StatusCode) Value { return Value{typ: TypeStatus, num: u
 // KindValue makes a kind.
 func KindValue(k span.Kind) Value { return Value{typ: TypeKind, num: uint64(k)} }
 
-// ValueOf is a span's value as TraceQL sees it.
+// ValueOf is a span's value as TraceQL sees it. It does not see bytes, maps, empty
+// arrays, and arrays of arrays or of several types: these are nil.
 func ValueOf(v span.Value) Value {
 	switch v.Type() {
 	case span.TypeEmpty:
@@ -92,7 +93,7 @@ func ValueOf(v span.Value) Value {
 			return Value{typ: TypeList, list: &list}
 		}
 	}
-	return Value{typ: TypeOther, text: v.Text()}
+	return Nil
 }
 
 // primitives reports whether a list is what OTLP calls a homogeneous array.
@@ -103,7 +104,7 @@ func primitives(list []span.Value) bool {
 			return false
 		}
 	}
-	return true
+	return len(list) > 0
 }
 
 // Type is the value's type.
@@ -155,7 +156,7 @@ func (v Value) List() []span.Value {
 // status and kind by name, an array as JSON, nil as "nil".
 func (v Value) Text() string {
 	switch v.typ {
-	case TypeString, TypeOther:
+	case TypeString:
 		return v.text
 	case TypeBool:
 		return strconv.FormatBool(v.num != 0)
@@ -186,6 +187,10 @@ func (v Value) String() string {
 			s += ".0"
 		}
 		return s
+	case TypeInt:
+		if int64(v.num) == math.MinInt64 {
+			return "minInt"
+		}
 	case TypeDuration:
 		return formatDuration(time.Duration(v.num))
 	}
