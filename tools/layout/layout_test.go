@@ -42,7 +42,6 @@ var backendImports = map[string][]string{
 	"traceql":         {"span"},
 	"ui":              {},
 	"mocks":           {},
-	"traceql":         {"span"},
 	"span":            {},
 	"e2e":             {"system"},
 }
