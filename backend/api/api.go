@@ -1,7 +1,10 @@
-// Package api serves what the store holds over HTTP: the native JSON API that
-// the web UI uses (api.md is its contract) and the read API of Jaeger version 1.
+// Package api serves what the store holds over HTTP: the native JSON API that the
+// web UI uses (api.md is its contract, openapi.json its description), and beside
+// it the read APIs of Jaeger and Tempo, which packages of their own make
+// (compatibility.md).
 //
-// Every answer is bounded by the request's limit or by one trace. Errors have a
+// Every answer is bounded by the request's limit or by one trace, and every query
+// by time and memory. Errors have a
 // code for programs and a sentence for people; what went wrong inside goes to
 // the log. Nothing here writes to the store, and no other origin may read:
 // there is no CORS, and requests for a foreign host name are refused (see
