@@ -4,11 +4,10 @@
 // (compatibility.md).
 //
 // Every answer is bounded by the request's limit or by one trace, and every query
-// by time and memory. Errors have a
-// code for programs and a sentence for people; what went wrong inside goes to
-// the log. Nothing here writes to the store, and no other origin may read:
-// there is no CORS, and requests for a foreign host name are refused (see
-// [HostCheck]).
+// by time and memory. Errors have a code for programs and a sentence for people;
+// what went wrong inside goes to the log. Nothing here writes to the store, and no
+// other origin may read: there is no CORS, and requests for a foreign host name
+// are refused (see [HostCheck]).
 package api
 
 import (
