@@ -273,12 +273,16 @@ func (r *getOperationsRequest) ReadField(f wire.Field) error {
 	return nil
 }
 
-func (h *Handler) getOperations(_ context.Context, r *getOperationsRequest, send func(wire.Response) error) error {
+func (h *Handler) getOperations(ctx context.Context, r *getOperationsRequest, send func(wire.Response) error) error {
 	if r.service == "" {
 		return reply.Invalid("service is required")
 	}
+	list, err := h.operationsOf(ctx, r.service, r.kind)
+	if err != nil {
+		return err
+	}
 	var out wire.Bytes
-	for _, op := range h.operationsOf(r.service, r.kind) {
+	for _, op := range list {
 		out = wire.AppendMessage(out, 1, op)
 	}
 	return send(out)

@@ -43,7 +43,10 @@ func (h *Handler) servicesV3(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) operationsV3(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	kind, _ := either(q, "spanKind", "span_kind")
-	list := h.operationsOf(q.Get("service"), kind)
+	list, err := h.operationsOf(r.Context(), q.Get("service"), kind)
+	if err != nil {
+		return err
+	}
 	for i := range list {
 		if list[i].SpanKind == "" {
 			list[i].SpanKind = "internal" // the field is required
