@@ -34,7 +34,7 @@ func (e *Engine) Metrics(ctx context.Context, m Metrics) (series Series, err err
 	}
 	r := &metricsRun{
 		engine: e, program: traceql.Compile(m.Query), span: m.Range,
-		options: traceql.MetricsOptions{MaxSeries: e.options.MaxSeries, MaxExemplars: m.Exemplars, Weighted: m.Weighted},
+		options: traceql.MetricsOptions{MaxSeries: e.options.MaxSeries, MaxBytes: e.options.MaxBytes, MaxExemplars: m.Exemplars, Weighted: m.Weighted},
 	}
 	first, err := r.program.NewAccumulator(m.Range, r.options)
 	if err != nil {
@@ -247,7 +247,7 @@ func (c *columnCount) visit(b *store.SpanBatch) error {
 			c.accumulator.AddExemplar(g, traceql.Exemplar{TraceID: trace, SpanID: id, Time: start, Value: value})
 		}
 	}
-	return nil
+	return c.accumulator.Bounded()
 }
 
 // group finds the group of span i by its by() values.

@@ -25,9 +25,11 @@ import (
 // What a query that does not fit its limits ends with. The errors wrap one of these
 // and say what to do.
 var (
-	ErrTooLong   = errors.New("query takes too long")
-	ErrTooLarge  = errors.New("answer is too large")
-	ErrTooManyOf = errors.New("too many values")
+	ErrTooLong        = errors.New("query takes too long")
+	ErrTooManyValues  = store.ErrTooManyValues
+	ErrTooLarge       = traceql.ErrTooLarge
+	ErrTooManySeries  = traceql.ErrTooManySeries
+	ErrTooManySamples = traceql.ErrTooManySamples
 )
 
 // ErrNotSearch and ErrNotMetrics are for a query of the other kind.
@@ -87,7 +89,7 @@ func (e *Engine) limited(ctx context.Context, f func(context.Context) error) err
 	case errors.Is(context.Cause(ctx), ErrTooLong) && errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: more than %v; narrow the time range or the filter", ErrTooLong, e.options.Timeout)
 	case errors.Is(err, store.ErrTooManyValues):
-		return fmt.Errorf("%w: an attribute has more than %d; narrow the filter or choose another", ErrTooManyOf, e.options.MaxValues)
+		return fmt.Errorf("%w: an attribute has more than %d; narrow the filter or choose another", err, e.options.MaxValues)
 	}
 	return err
 }

@@ -147,6 +147,7 @@ func readAll(t *testing.T, file []byte) {
 		}
 		return nil
 	})
+	runScans(ctx, ask)
 	ask(func(r *reading) error {
 		return newMerge([]*segment{s, s}, &memoryFile{}, make(chan struct{})).run()
 	})

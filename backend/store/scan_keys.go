@@ -26,18 +26,23 @@ const maxListedKeys = 10_000
 // has any.
 func (db *DB) AttributeKeys(ctx context.Context, where *Cond, start, end uint64) (keys Keys, err error) {
 	err = db.query(func(r *reading) error {
-		s := &keyScan{where: where, span: newScanRange(start, end), plans: make([]spanPlan, len(r.segments))}
-		where.refs(s.project.need)
-		s.units = r.units(s.span)
-		if err := r.work(ctx, len(s.units), s.worker); err != nil {
-			return err
-		}
-		for i, list := range []*[]string{&keys.Span, &keys.Event, &keys.Link, &keys.Resource, &keys.Scope} {
-			*list = slices.Sorted(maps.Keys(s.found[i]))
-		}
-		return nil
+		keys, err = r.attributeKeys(ctx, where, start, end)
+		return err
 	})
 	return keys, err
+}
+
+func (r *reading) attributeKeys(ctx context.Context, where *Cond, start, end uint64) (keys Keys, err error) {
+	s := &keyScan{where: where, span: newScanRange(start, end), plans: make([]spanPlan, len(r.segments))}
+	where.refs(s.project.need)
+	s.units = r.units(s.span)
+	if err := r.work(ctx, len(s.units), s.worker); err != nil {
+		return Keys{}, err
+	}
+	for i, list := range []*[]string{&keys.Span, &keys.Event, &keys.Link, &keys.Resource, &keys.Scope} {
+		*list = slices.Sorted(maps.Keys(s.found[i]))
+	}
+	return keys, nil
 }
 
 // keyScan is an AttributeKeys under way.

@@ -385,7 +385,7 @@ func (p *segmentPlan) want(c *scanColumn, test *Test) bool {
 		return true
 	case encFew:
 		few := p.packed(ref.few)
-		c.lut = make([]uint8, few.n)
+		c.lut = make([]uint8, p.room(few.n))
 		for i := range few.n {
 			if test.Match(numberValue(ref.typ, unorder(ref.typ, few.get(i)))) {
 				c.lut[i] = 1
@@ -404,7 +404,7 @@ func (p *segmentPlan) want(c *scanColumn, test *Test) bool {
 				if at < 0 {
 					return false
 				}
-				c.lut = make([]uint8, texts.len())
+				c.lut = make([]uint8, p.room(texts.ends.n))
 				c.lut[at] = 1
 				return true
 			}
@@ -423,7 +423,7 @@ func (p *segmentPlan) wantTexts(c *scanColumn) bool {
 		return true
 	}
 	texts := p.table(c.ref.texts)
-	c.lut = make([]uint8, texts.len())
+	c.lut = make([]uint8, p.room(texts.ends.n))
 	some := false
 	texts.each(func(i int, text []byte) bool {
 		if (c.test == nil || c.test.may(text)) && c.text(text) {
@@ -432,6 +432,15 @@ func (p *segmentPlan) wantTexts(c *scanColumn) bool {
 		return true
 	})
 	return some
+}
+
+// room is a count that memory is taken for, which must be one that the file has room
+// for: a packed block of 1024 takes 16 bytes at least.
+func (s *segment) room(n uint64) uint64 {
+	if n > uint64(len(s.data))/dirEntry*blockLen {
+		s.fail("table is larger than its file")
+	}
+	return n
 }
 
 // numberValue is the value of a column of numbers.

@@ -22,7 +22,7 @@ type SpanScan struct {
 	// not what distinct ones there are.
 	Number []FieldRef
 	// MaxValues bounds the distinct values of each column; 0 means 1 << 20. Beyond
-	// it the scan ends with ErrTooManyValues.
+	// it, or beyond 64 MiB of them, the scan ends with ErrTooManyValues.
 	MaxValues int
 	// Begin, unless nil, is called first, and again when all begins anew because a
 	// segment was found to be damaged.
@@ -49,29 +49,30 @@ type SpanBatch struct {
 
 // ScanSpans runs a scan.
 func (db *DB) ScanSpans(ctx context.Context, scan *SpanScan) error {
-	return db.query(func(r *reading) error {
-		s := &spanScan{SpanScan: scan, span: newScanRange(scan.Start, scan.End), shared: r.sharing(), max: scan.MaxValues}
-		if s.max <= 0 {
-			s.max = 1 << 20
+	return db.query(func(r *reading) error { return r.scanSpans(ctx, scan) })
+}
+
+func (r *reading) scanSpans(ctx context.Context, scan *SpanScan) error {
+	s := &spanScan{SpanScan: scan, span: newScanRange(scan.Start, scan.End), shared: r.sharing(), max: scan.MaxValues, plans: make([]spanPlan, len(r.segments))}
+	if s.max <= 0 {
+		s.max = 1 << 20
+	}
+	s.units = r.units(s.span)
+	s.several = r.sharedIDs(s.shared)
+	scan.Where.refs(s.project.need)
+	for _, c := range append(slices.Clip(scan.Columns), scan.Number) {
+		for i := range c {
+			s.project.need(&c[i])
 		}
-		s.units = r.units(s.span)
-		s.several = r.sharedIDs(s.shared)
-		s.plans = make([]spanPlan, len(r.segments))
-		scan.Where.refs(s.project.need)
-		for _, c := range append(slices.Clip(scan.Columns), scan.Number) {
-			for i := range c {
-				s.project.need(&c[i])
-			}
-		}
-		if scan.Begin != nil {
-			scan.Begin()
-		}
-		n := len(s.units)
-		if len(s.several) > 0 {
-			n++
-		}
-		return r.work(ctx, n, s.worker)
-	})
+	}
+	if scan.Begin != nil {
+		scan.Begin()
+	}
+	n := len(s.units)
+	if len(s.several) > 0 {
+		n++
+	}
+	return r.work(ctx, n, s.worker)
 }
 
 // spanScan is a SpanScan under way.
@@ -112,6 +113,7 @@ type interner struct {
 	others  map[string]uint32 // by their encoding
 	values  []span.Value
 	max     int
+	bytes   int // of texts
 }
 
 // internKey is a value that is a number or a boolean.
@@ -138,6 +140,7 @@ func (n *interner) value(v span.Value) uint32 {
 	key := string(v.AppendProto(nil))
 	i, ok := n.others[key]
 	if !ok {
+		n.grow(len(key))
 		var own span.Value
 		if own.ReadProto(key) != nil {
 			own = span.Bytes(key)
@@ -151,6 +154,7 @@ func (n *interner) value(v span.Value) uint32 {
 func (n *interner) text(s string) uint32 {
 	i, ok := n.texts[s]
 	if !ok {
+		n.grow(len(s))
 		own := string([]byte(s))
 		i = n.add(span.String(own))
 		n.texts[own] = i
@@ -164,6 +168,15 @@ func (n *interner) add(v span.Value) uint32 {
 	}
 	n.values = append(n.values, v)
 	return uint32(len(n.values) - 1)
+}
+
+// maxInterned is how many bytes the texts of one column may have.
+const maxInterned = 64 << 20
+
+func (n *interner) grow(bytes int) {
+	if n.bytes += bytes; n.bytes > maxInterned {
+		panic(tooManyValues{})
+	}
 }
 
 // tooManyValues is what interner panics with, for spanScan.worker.
@@ -268,6 +281,11 @@ func (w *spanWorker) severals() error {
 		}
 		w.r.gather(id, &p)
 		for j := range p.spans {
+			if j&1023 == 1023 {
+				if err := w.check(); err != nil {
+					return err
+				}
+			}
 			l := &p.spans[j]
 			if l.start < w.spanScan.span.start || l.start > w.spanScan.span.end {
 				continue
@@ -412,9 +430,9 @@ func (s *spanBlocks) readers(r *FieldRef) (list []columnReader) {
 			c.projected = projected{scanColumn: s.segmentPlan.reading(i), values: newPick(s.packed(ref.values))}
 			switch ref.enc {
 			case encTable:
-				c.few = make([]uint32, ref.texts.ends.n)
+				c.few = make([]uint32, s.room(ref.texts.ends.n))
 			case encFew:
-				c.few = make([]uint32, ref.few.n)
+				c.few = make([]uint32, s.room(ref.few.n))
 			}
 			list = append(list, c)
 		}

@@ -66,25 +66,31 @@ type ScanResult struct {
 // ScanTraces runs a scan. It stops when nothing newer than what was found can come.
 func (db *DB) ScanTraces(ctx context.Context, scan *TraceScan) (result ScanResult, err error) {
 	err = db.query(func(r *reading) error {
-		s := &traceScan{TraceScan: scan, span: newScanRange(scan.Start, scan.End), limit: math.MaxInt, shared: r.sharing(), plans: make([]tracePlan, len(r.segments)), project: scan.Project.clone()}
-		if scan.Limit > 0 && scan.Limit < math.MaxInt {
-			s.limit = scan.Limit + 1
-		}
-		s.units = r.units(s.span)
-		s.driver = scan.Select.driver()
-		scan.Select.refs(s.project.need)
-		if scan.Begin != nil {
-			scan.Begin()
-		}
-		n := len(s.units)
-		if scan.IDs != nil {
-			n = len(scan.IDs)
-		}
-		err := r.work(ctx, n, s.worker)
-		result = s.result()
+		result, err = r.scanTraces(ctx, scan)
 		return err
 	})
 	return result, err
+}
+
+func (r *reading) scanTraces(ctx context.Context, scan *TraceScan) (ScanResult, error) {
+	s := &traceScan{
+		TraceScan: scan, span: newScanRange(scan.Start, scan.End), limit: math.MaxInt, shared: r.sharing(),
+		plans: make([]tracePlan, len(r.segments)), project: scan.Project.clone(), driver: scan.Select.driver(),
+	}
+	if scan.Limit > 0 && scan.Limit < math.MaxInt {
+		s.limit = scan.Limit + 1
+	}
+	s.units = r.units(s.span)
+	scan.Select.refs(s.project.need)
+	if scan.Begin != nil {
+		scan.Begin()
+	}
+	n := len(s.units)
+	if scan.IDs != nil {
+		n = len(scan.IDs)
+	}
+	err := r.work(ctx, n, s.worker)
+	return s.result(), err
 }
 
 // refs calls f with every field that is looked at.
@@ -270,6 +276,8 @@ type traceBlocks struct {
 	project *projector
 	sets    [][4]keptSet // by number
 	trace   uint64       // the traces from it on are done with
+	known   []uint8      // scratch of selects, as the next
+	path    []uint64
 }
 
 // keptSet is the rows of a block that fit.
@@ -528,12 +536,20 @@ func (s *traceBlocks) selects(p *selectPlan, from, to uint64) bool {
 		return false
 	}
 	parents := s.packed(s.foot.parent)
+	near := p.relation == ChildOf || p.relation == ParentOf
+	// What is known of rows by their place: 0 nothing, 1 that nothing above is high,
+	// 2 that it is being looked at. So every row is passed once, however deep the tree.
+	s.known = append(s.known[:0], make([]uint8, to-from)...)
 	for row := from; row < to; row++ {
 		if !s.fits(low, lowSet, row) {
 			continue
 		}
-		at := row
-		for range to - from {
+		s.path = s.path[:0]
+		for at := row; s.known[at-from] == 0; {
+			if !near {
+				s.known[at-from] = 2
+				s.path = append(s.path, at-from)
+			}
 			parent := parents.get(at)
 			if parent < 2 {
 				break
@@ -544,9 +560,12 @@ func (s *traceBlocks) selects(p *selectPlan, from, to uint64) bool {
 			if s.fits(high, highSet, at) {
 				return true
 			}
-			if p.relation == ChildOf || p.relation == ParentOf {
+			if near {
 				break
 			}
+		}
+		for _, k := range s.path {
+			s.known[k] = 1
 		}
 	}
 	return false

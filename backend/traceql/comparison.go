@@ -13,6 +13,7 @@ type comparison struct {
 	intervals             intervals
 	rootName, rootService valueFunc
 	attributes            map[Attribute]*attributeCounts
+	bytes                 int64 // about what they take
 }
 
 // maxValues bounds what is remembered of an attribute. Values that come when there
@@ -61,7 +62,7 @@ func (c *comparison) observe(e *Evaluator, i, at int, selected bool, weight floa
 		}
 		counts := c.attribute(a)
 		counts.total(half, c.intervals.n)[at] += weight
-		counts.add(half, v, c.intervals.n, func(n *valueCount) {
+		c.bytes += counts.add(half, v, c.intervals.n, func(n *valueCount) {
 			n.counts[at] += weight
 			n.total += weight
 		})
@@ -76,6 +77,8 @@ func (c *comparison) observe(e *Evaluator, i, at int, selected bool, weight floa
 func (c *comparison) attribute(a Attribute) *attributeCounts {
 	counts, ok := c.attributes[a]
 	if !ok {
+		a.Name = strings.Clone(a.Name)
+		c.bytes += 512 + 16*int64(c.intervals.n)
 		counts = &attributeCounts{values: [2]map[valueKey]*valueCount{{}, {}}}
 		c.attributes[a] = counts
 	}
@@ -89,16 +92,19 @@ func (a *attributeCounts) total(half, n int) []float64 {
 	return a.totals[half]
 }
 
-func (a *attributeCounts) add(half int, v Value, n int, to func(*valueCount)) {
+// add returns by how many bytes the counts have grown.
+func (a *attributeCounts) add(half int, v Value, n int, to func(*valueCount)) (grown int64) {
 	count, ok := a.values[half][keyOf(v)]
 	if !ok {
 		if len(a.values[half]) >= maxValues {
-			return
+			return 0
 		}
-		count = &valueCount{value: v, counts: make([]float64, n)}
-		a.values[half][keyOf(v)] = count
+		count = &valueCount{value: v.Clone(), counts: make([]float64, n)}
+		a.values[half][keyOf(count.value)] = count
+		grown = 200 + int64(len(v.text)) + 8*int64(n)
 	}
 	to(count)
+	return grown
 }
 
 func (c *comparison) merge(o *comparison) {
@@ -110,7 +116,7 @@ func (c *comparison) merge(o *comparison) {
 				to.total(half, n)[i] += x
 			}
 			for _, count := range from.values[half] {
-				to.add(half, count.value, n, func(sum *valueCount) {
+				c.bytes += to.add(half, count.value, n, func(sum *valueCount) {
 					for i, x := range count.counts {
 						sum.counts[i] += x
 					}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unsafe"
 )
 
 // Range is what a metrics query covers.
@@ -20,6 +21,9 @@ type Range struct {
 type MetricsOptions struct {
 	// MaxSeries is how many series may come to be, 10,000 by default.
 	MaxSeries int
+	// MaxBytes is about how much memory an accumulator takes at most, 256 MiB by
+	// default.
+	MaxBytes int64
 	// MaxExemplars is how many exemplars the answer has at most, none by default.
 	MaxExemplars int
 	// Weighted counts a span that was sampled with a probability (tracestate
@@ -30,10 +34,12 @@ type MetricsOptions struct {
 // maxIntervals bounds the samples of a series, as Prometheus does.
 const maxIntervals = 11_000
 
-// ErrTooManySeries and ErrTooManySamples are wrapped by errors about the bounds.
+// ErrTooManySeries, ErrTooManySamples and ErrTooLarge are wrapped by errors about
+// the bounds.
 var (
 	ErrTooManySeries  = errors.New("too many series")
 	ErrTooManySamples = errors.New("too many samples in a series")
+	ErrTooLarge       = errors.New("answer is too large")
 )
 
 // intervals divides a range. A span belongs to the interval that its start time
@@ -131,6 +137,7 @@ type Accumulator struct {
 	groups    map[string]*Group
 	comparing *comparison
 	exemplars int // how many there are
+	bytes     int64
 	key       []byte
 	labels    []Value
 }
@@ -157,6 +164,9 @@ func (p *Program) NewAccumulator(r Range, o MetricsOptions) (*Accumulator, error
 	}
 	if o.MaxSeries == 0 {
 		o.MaxSeries = 10_000
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 256 << 20
 	}
 	a := &Accumulator{program: p, metrics: p.metrics, intervals: iv, options: o, groups: map[string]*Group{}}
 	if p.metrics.fn == Compare {
@@ -191,6 +201,9 @@ func (a *Accumulator) Observe(e *Evaluator, t Trace) error {
 			if a.comparing != nil {
 				selected := a.comparing.within(start) && a.metrics.selection(e, int(i))
 				a.comparing.observe(e, int(i), at, selected, weight)
+				if err := a.bounded(); err != nil {
+					return err
+				}
 				continue
 			}
 			if err := a.observe(e, int(i), at, weight); err != nil {
@@ -198,7 +211,7 @@ func (a *Accumulator) Observe(e *Evaluator, t Trace) error {
 			}
 		}
 	}
-	return nil
+	return a.bounded()
 }
 
 func (a *Accumulator) observe(e *Evaluator, i, at int, weight float64) error {
@@ -217,7 +230,7 @@ func (a *Accumulator) observe(e *Evaluator, i, at int, weight float64) error {
 	if err != nil {
 		return err
 	}
-	g.observe(a.metrics, at, value, weight)
+	a.bytes += int64(g.observe(a.metrics, at, value, weight))
 	if a.exemplars < a.options.MaxExemplars && g.wantsExemplar(at) {
 		a.exemplars++
 		start, _ := e.trace.Times(i)
@@ -237,12 +250,24 @@ func (a *Accumulator) group(e *Evaluator, i int) (*Group, error) {
 	if g, ok := a.groups[string(a.key)]; ok {
 		return g, nil
 	}
-	return a.newGroup(string(a.key), append([]Value(nil), a.labels...))
+	return a.newGroup(string(a.key), cloned(a.labels))
 }
 
 func (a *Accumulator) newGroup(key string, labels []Value) (*Group, error) {
 	if len(a.groups) >= a.options.MaxSeries {
 		return nil, fmt.Errorf("%w: more than %d; narrow the filter or group by an attribute with fewer values", ErrTooManySeries, a.options.MaxSeries)
+	}
+	// A sample takes as much as its place; what a sketch grows to comes later.
+	size := int64(8)
+	switch a.metrics.fn {
+	case AvgOverTime:
+		size = 16
+	case QuantileOverTime:
+		size = int64(unsafe.Sizeof(sketch{}))
+	}
+	a.bytes += 512 + int64(2*len(key)) + size*int64(a.intervals.n)
+	if err := a.bounded(); err != nil {
+		return nil, err
 	}
 	g := &Group{group: group{labels: labels}}
 	switch n := a.intervals.n; a.metrics.fn {
@@ -265,6 +290,18 @@ func (a *Accumulator) newGroup(key string, labels []Value) (*Group, error) {
 	return g, nil
 }
 
+// bounded is an error when there is more than the bound on memory.
+func (a *Accumulator) bounded() error {
+	bytes := a.bytes
+	if a.comparing != nil {
+		bytes += a.comparing.bytes
+	}
+	if bytes > a.options.MaxBytes {
+		return fmt.Errorf("%w: more than %d MiB; narrow the filter, choose a longer step, or group by an attribute with fewer values", ErrTooLarge, a.options.MaxBytes>>20)
+	}
+	return nil
+}
+
 // appendKey appends what tells a value from any other.
 func appendKey(key []byte, v Value) []byte {
 	k := keyOf(v)
@@ -274,7 +311,8 @@ func appendKey(key []byte, v Value) []byte {
 	return append(key, k.text...)
 }
 
-func (g *group) observe(m *metricsProgram, at int, value, weight float64) {
+// observe returns by how many bytes the group has grown.
+func (g *group) observe(m *metricsProgram, at int, value, weight float64) (grown int) {
 	switch m.fn {
 	case Rate, CountOverTime:
 		g.counts[at] += weight
@@ -282,15 +320,18 @@ func (g *group) observe(m *metricsProgram, at int, value, weight float64) {
 		g.counts[at] += weight
 		g.values[at] += value * weight
 	case QuantileOverTime:
-		g.sketches[at].add(value, weight)
+		return g.sketches[at].add(value, weight)
 	case HistogramOverTime:
 		if g.octaves[at] == nil {
 			g.octaves[at] = map[int]float64{}
 		}
+		n := len(g.octaves[at])
 		g.octaves[at][octave(value)] += weight
+		return 48 * (len(g.octaves[at]) - n)
 	default:
 		g.values[at] = combine(m.fn, g.values[at], value, weight)
 	}
+	return 0
 }
 
 // combine joins two values of min, max or sum, where NaN is none.

@@ -62,12 +62,21 @@ func (a *Accumulator) Group(labels []Value) (*Group, error) {
 	if g, ok := a.groups[string(a.key)]; ok {
 		return g, nil
 	}
-	own := make([]Value, len(labels))
-	for i, v := range labels {
-		own[i] = v.Clone()
-	}
-	return a.newGroup(string(a.key), own)
+	return a.newGroup(string(a.key), cloned(labels))
 }
+
+// cloned are copies that stay when the trace that they are of does not.
+func cloned(values []Value) []Value {
+	out := make([]Value, len(values))
+	for i, v := range values {
+		out[i] = v.Clone()
+	}
+	return out
+}
+
+// Bounded is an error that wraps ErrTooLarge when the accumulator has grown beyond
+// its bound. Observe looks by itself; who calls Add asks now and then.
+func (a *Accumulator) Bounded() error { return a.bounded() }
 
 // Add counts a span that starts at start, which lies within Bounds, with the value
 // of the function's attribute, durations in nanoseconds. It reports whether the
@@ -81,7 +90,7 @@ func (a *Accumulator) Add(g *Group, start uint64, value float64) (exemplar bool)
 		g.at, g.to = at, a.intervals.time(at)
 		g.from = g.to - min(g.to, a.intervals.step)
 	}
-	g.observe(a.metrics, g.at, value, 1)
+	a.bytes += int64(g.observe(a.metrics, g.at, value, 1))
 	return a.exemplars < a.options.MaxExemplars && g.wantsExemplar(g.at)
 }
 

@@ -34,7 +34,8 @@ const (
 	perOctave = 64
 )
 
-func (s *sketch) add(value, weight float64) {
+// add returns by how many bytes the sketch has grown.
+func (s *sketch) add(value, weight float64) (grown int) {
 	if s.total == 0 {
 		s.min, s.max = value, value
 	} else if value < s.min {
@@ -46,11 +47,17 @@ func (s *sketch) add(value, weight float64) {
 	if s.counted {
 		if weight == 1 && value > 0 && len(s.pending) < maxPending-1 {
 			s.pending = append(s.pending, bucketOf(value))
-			return
+			return 0
 		}
+		size := s.size()
 		s.count(value, weight)
-		return
+		return s.size() - size
 	}
+	if len(s.exact) < min(cap(s.exact), maxExact) && weight == 1 && s.weights == nil {
+		s.exact = append(s.exact, value)
+		return 0
+	}
+	size := s.size()
 	if s.exact == nil {
 		s.exact = make([]float64, 0, maxExact/4)
 	}
@@ -66,6 +73,17 @@ func (s *sketch) add(value, weight float64) {
 	if s.exact = append(s.exact, value); len(s.exact) > maxExact {
 		s.spill()
 	}
+	return s.size() - size
+}
+
+// size is about the bytes that a sketch takes beside itself. Pending values are
+// counted as many as there may be.
+func (s *sketch) size() int {
+	n := 8*cap(s.exact) + 8*cap(s.weights) + 16*cap(s.buckets)
+	if s.counted {
+		n += 4 * maxPending
+	}
+	return n
 }
 
 // weight is that of a value of exact.
