@@ -16,8 +16,8 @@ func FuzzFindRequest(f *testing.F) {
 		if wire.Read(message, r.ReadField) != nil {
 			return
 		}
-		if filter, err := r.filter(); err == nil && (filter.Limit < 1 || filter.Limit > maxLimit || filter.StartMin > filter.StartMax) {
-			t.Errorf("filter %+v", filter)
+		if s, err := r.checked(); err == nil && (s.limit < 1 || s.limit > maxLimit || s.startMin > s.startMax) {
+			t.Errorf("search %+v", s)
 		}
 		var g getTraceRequest
 		var o getOperationsRequest

@@ -168,15 +168,10 @@ func (h *Handler) each(ctx context.Context, ids []span.TraceID, emit func(*span.
 	return nil
 }
 
-// find returns the ids of the traces that fit.
-func (h *Handler) find(ctx context.Context, f *store.Filter) ([]span.TraceID, error) {
-	found, err := h.Store.Search(ctx, f)
-	if err != nil {
-		return nil, err
+func idsOf(found []span.Summary) []span.TraceID {
+	ids := make([]span.TraceID, len(found))
+	for i := range found {
+		ids[i] = found[i].TraceID
 	}
-	ids := make([]span.TraceID, len(found.Traces))
-	for i := range found.Traces {
-		ids[i] = found.Traces[i].TraceID
-	}
-	return ids, nil
+	return ids
 }

@@ -138,7 +138,7 @@ func (h *Handler) trace(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handler) traces(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	f, err := filterOf(q)
+	in, err := searchOf(q)
 	if err != nil {
 		return err
 	}
@@ -166,9 +166,11 @@ func (h *Handler) traces(w http.ResponseWriter, r *http.Request) error {
 		if q.Get("service") == "" {
 			return reply.Invalid("parameter 'service' is required")
 		}
-		if ids, err = h.find(r.Context(), f); err != nil {
+		found, err := h.find(r.Context(), in)
+		if err != nil {
 			return err
 		}
+		ids = idsOf(found)
 	}
 	return h.send(w, r, raw, &missing, func(emit func(*span.Trace) error) error {
 		return h.each(r.Context(), ids, emit, note)
