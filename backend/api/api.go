@@ -1,13 +1,15 @@
-// Package api serves what the store holds over HTTP: the native JSON API that
-// the web UI uses (api.md is its contract) and the read API of Jaeger version 1.
+// Package api serves what the store holds over HTTP: the native JSON API that the
+// web UI uses (api.md is its contract, openapi.json its description), and beside
+// it the read APIs of Jaeger and Tempo, which packages of their own make
+// (compatibility.md).
 //
-// Every answer is bounded by the request's limit or by one trace. Errors have a
-// code for programs and a sentence for people; what went wrong inside goes to
-// the log. Nothing here writes to the store, and no other origin may read:
-// there is no CORS, and requests for a foreign host name are refused (see
-// [HostCheck]). With tokens, all but the health is answered only to who has one:
-// programs send it in the Authorization header, browsers exchange it for a cookie
-// at /login.
+// Every answer is bounded by the request's limit or by one trace, and every query
+// by time and memory. Errors have a code for programs and a sentence for people;
+// what went wrong inside goes to the log. Nothing here writes to the store, and no
+// other origin may read: there is no CORS, and requests for a foreign host name
+// are refused (see [HostCheck]). With tokens, all but the health is answered only
+// to who has one: programs send it in the Authorization header, browsers exchange
+// it for a cookie at /login.
 package api
 
 import (
@@ -81,8 +83,9 @@ type Rejection struct {
 }
 
 const (
-	streamPath = "/api/native/v1/stream"
-	exportPath = "/api/native/v1/export"
+	nativePath = "/api/native/v1/"
+	streamPath = nativePath + "stream"
+	exportPath = nativePath + "export"
 )
 
 // maxForm bounds the body of a login.
@@ -104,20 +107,14 @@ func New(config Config) http.Handler {
 	}
 	s := &server{Config: config, query: query.New(config.Store, query.Options{Timeout: reply.QueryTime})}
 	mux := http.NewServeMux()
-	get := func(pattern string, h reply.Func) { mux.Handle(pattern, s.handle(reply.Get, h)) }
-	get("/api/native/v1/status", s.status)
-	get("/api/native/v1/services", s.services)
-	get("/api/native/v1/operations", s.operations)
-	get("/api/native/v1/operations/statistics", s.operationStatistics)
-	get("/api/native/v1/edges", s.edges)
-	get("/api/native/v1/traces", s.traces)
-	get("/api/native/v1/traces/{traceId}", s.trace)
-	mux.Handle(streamPath, s.handle(reply.Stream, s.stream))
-	mux.Handle(exportPath, s.handle(reply.Stream, s.export))
-	get("/api/native/v1/search", s.searchTraceQL)
-	get("/api/native/v1/metrics", s.seriesTraceQL)
-	get("/api/native/v1/metrics/instant", s.instantTraceQL)
-	get("/api/native/", s.unknown)
+	for path, h := range s.native() {
+		check := reply.Get
+		if p := nativePath + path; p == streamPath || p == exportPath { // which take as long as they take
+			check = reply.Stream
+		}
+		mux.Handle(nativePath+path, s.handle(check, h))
+	}
+	mux.Handle("/api/native/", s.handle(reply.Get, s.unknown))
 	t := &tempo.Handler{Store: config.Store, Query: s.query, Version: config.Version, Log: config.Log, Now: config.Now, Ready: config.Ready}
 	t.Routes(mux)
 	(&jaeger.Handler{Store: config.Store, Log: config.Log, Now: config.Now}).Routes(mux)
@@ -144,6 +141,27 @@ func New(config Config) http.Handler {
 	all.Handle(tempo.GRPCPath, t.GRPC())
 	all.Handle("/", compress(mux))
 	return s.guard(all)
+}
+
+// native is the endpoints of the native API by their paths below nativePath.
+func (s *server) native() map[string]reply.Func {
+	return map[string]reply.Func{
+		"status":                s.status,
+		"services":              s.services,
+		"operations":            s.operations,
+		"operations/statistics": s.operationStatistics,
+		"edges":                 s.edges,
+		"traces":                s.traces,
+		"traces/{traceId}":      s.trace,
+		"search":                s.searchTraceQL,
+		"metrics":               s.seriesTraceQL,
+		"metrics/instant":       s.instantTraceQL,
+		"attributes":            s.attributes,
+		"attributes/values":     s.attributeValues,
+		"stream":                s.stream,
+		"export":                s.export,
+		"openapi.json":          s.describe,
+	}
 }
 
 // handle writes the errors of h as the native API has them.

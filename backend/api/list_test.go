@@ -109,7 +109,7 @@ func TestEntityTags(t *testing.T) {
 	}
 	const id = "5b8efff798038103d269b633813fc60c"
 	tags := map[string]string{}
-	for _, path := range []string{"services", "operations", "operations/statistics", "edges", "traces", "traces/" + id} {
+	for _, path := range []string{"services", "operations", "operations/statistics", "edges", "traces", "traces/" + id, "search?q=%7B%7D", "attributes", "attributes/values?attribute=name"} {
 		first := ask(path, "")
 		body := readAll(t, first)
 		tag := first.Header.Get("ETag")

@@ -158,20 +158,64 @@ func TestTempoMetrics(t *testing.T) {
 	))
 }
 
+func TestTempoTags(t *testing.T) {
+	f := serve(t, goldenTraces(t)...)
+	paths := []string{
+		tempoPath("search/tags"),
+		tempoPath("search/tags", "scope", "event"),
+		tempoPath("search/tags", "scope", "intrinsic"),
+		tempoPath("v2/search/tags"),
+		tempoPath("v2/search/tags", "scope", "resource", "limit", "2"),
+		tempoPath("v2/search/tags", "q", `{ resource.service.name = "shop" && `),
+		"/tempo/api/v2/search/tags?start=1&end=2",
+		"/tempo/api/v2/search/tags?scope=planet",
+		"/tempo/api/v2/search/tags?limit=x",
+	}
+	for _, tag := range []string{
+		"service.name", "resource.service.name", ".http.route", "span.http.response.status_code", "name", "status", "kind", "rootName",
+		"event:name", "duration", "span.nothing", `span."a b"`, "a/b", "{",
+	} {
+		paths = append(paths,
+			tempoPath("search/tag/"+url.PathEscape(tag)+"/values", "limit", "3"),
+			tempoPath("v2/search/tag/"+url.PathEscape(tag)+"/values", "tag", tag),
+		)
+	}
+	paths = append(paths,
+		tempoPath("v2/search/tag/name/values", "q", `{ resource.service.name="shop" && span.ht`),
+		"/tempo/api/v2/search/tag/name/values?start=2&end=1",
+	)
+	golden(t, "tempo/tags.txt", f.exchange(t, paths...))
+}
+
 // The streaming querier answers on the port of the API what HTTP answers.
 func TestTempoGRPC(t *testing.T) {
 	f := serve(t, goldenTraces(t)...)
 	c := dial(t, "tempopb.proto", strings.TrimPrefix(f.web.URL, "http://"))
 	const day = `"start": 1789990000, "end": 1790010000`
 	for _, call := range []struct{ method, request, in, answer, path string }{
-		{"Search", "SearchRequest", `{` + day + `, "Query": "{ status = error } | select(.http.route)", "Limit": 5, "SpansPerSpanSet": 1}`, "SearchResponse",
-			tempoPath("search", "q", "{ status = error } | select(.http.route)", "limit", "5", "spss", "1")},
-		{"Search", "SearchRequest", `{"Tags": {"service.name": "articles"}, "MinDurationMs": 1, "MaxDurationMs": 100000}`, "SearchResponse",
-			"/tempo/api/search?tags=service.name=articles&minDuration=1ms&maxDuration=100s"},
-		{"MetricsQueryRange", "QueryRangeRequest", `{"start": 1789990000000000000, "end": 1790010000000000000, "step": 10000000000000, "exemplars": 1, "query": "{} | rate() by(kind)"}`, "QueryRangeResponse",
-			tempoPath("metrics/query_range", "q", "{} | rate() by(kind)", "step", "10000s", "exemplars", "1")},
-		{"MetricsQueryInstant", "QueryInstantRequest", `{` + day + `, "query": "{} | avg_over_time(duration) by(kind)"}`, "QueryInstantResponse",
-			tempoPath("metrics/query", "q", "{} | avg_over_time(duration) by(kind)")},
+		{
+			"Search", "SearchRequest", `{` + day + `, "Query": "{ status = error } | select(.http.route)", "Limit": 5, "SpansPerSpanSet": 1}`, "SearchResponse",
+			tempoPath("search", "q", "{ status = error } | select(.http.route)", "limit", "5", "spss", "1"),
+		},
+		{
+			"Search", "SearchRequest", `{"Tags": {"service.name": "articles"}, "MinDurationMs": 1, "MaxDurationMs": 100000}`, "SearchResponse",
+			"/tempo/api/search?tags=service.name=articles&minDuration=1ms&maxDuration=100s",
+		},
+		{
+			"MetricsQueryRange", "QueryRangeRequest", `{"start": 1789990000000000000, "end": 1790010000000000000, "step": 10000000000000, "exemplars": 1, "query": "{} | rate() by(kind)"}`, "QueryRangeResponse",
+			tempoPath("metrics/query_range", "q", "{} | rate() by(kind)", "step", "10000s", "exemplars", "1"),
+		},
+		{"SearchTags", "SearchTagsRequest", `{` + day + `}`, "SearchTagsResponse", tempoPath("search/tags")},
+		{"SearchTagsV2", "SearchTagsRequest", `{` + day + `, "scope": "span", "maxTagsPerScope": 2}`, "SearchTagsV2Response", tempoPath("v2/search/tags", "scope", "span", "limit", "2")},
+		{"SearchTagValues", "SearchTagValuesRequest", `{` + day + `, "tagName": "service.name"}`, "SearchTagValuesResponse", tempoPath("search/tag/service.name/values")},
+		{
+			"SearchTagValuesV2", "SearchTagValuesRequest", `{` + day + `, "tagName": "name", "query": "{ kind = server }", "maxTagValues": 3}`, "SearchTagValuesV2Response",
+			tempoPath("v2/search/tag/name/values", "q", "{ kind = server }", "limit", "3"),
+		},
+		{
+			"MetricsQueryInstant", "QueryInstantRequest", `{` + day + `, "query": "{} | avg_over_time(duration) by(kind)"}`, "QueryInstantResponse",
+			tempoPath("metrics/query", "q", "{} | avg_over_time(duration) by(kind)"),
+		},
 	} {
 		got, err := c.json(t, "/tempopb.StreamingQuerier/"+call.method, call.request, call.in, call.answer)
 		if err != nil {

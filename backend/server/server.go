@@ -163,6 +163,7 @@ func Run(ctx context.Context, config Config, ready func(Addresses)) (err error) 
 	web.Protocols.SetHTTP1(true)
 	web.Protocols.SetHTTP2(true)
 	web.Protocols.SetUnencryptedHTTP2(true)
+	web.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 100}
 	query := (&jaeger.Handler{Store: db, Log: config.Log, Now: time.Now}).GRPC(guard.queryOptions()...)
 
 	serveWeb := web.Serve

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/throughline/throughline/backend/server"
 )
@@ -232,4 +233,26 @@ func TestWiring(t *testing.T) {
 			t.Errorf("%s, host %q: %s, %v, %s", c.url, c.host, resp.Status, err, body)
 		}
 	}
+}
+
+// gRPC of Tempo's API comes on the port of the UI beside HTTP, and Jaeger's on its
+// own.
+func TestQueryOverGRPC(t *testing.T) {
+	a := start(t, server.Config{})
+	for _, c := range []struct{ address, method string }{
+		{a.Listen, "/tempopb.StreamingQuerier/SearchTagsV2"},
+		{a.JaegerGRPC, "/jaeger.api_v3.QueryService/GetServices"},
+		{a.JaegerGRPC, "/grpc.health.v1.Health/Check"},
+	} {
+		conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		// Any of the answers is an empty message with fields that it does not know.
+		if err := conn.Invoke(t.Context(), c.method, &emptypb.Empty{}, &emptypb.Empty{}); err != nil {
+			t.Errorf("%s: %v", c.method, err)
+		}
+	}
+	getJSON(t, a.URL()+"/tempo/api/v2/search/tags", &struct{}{})
 }

@@ -50,8 +50,8 @@ func (f *Filter) latest() uint64 {
 	return latest
 }
 
-// fits says whether one span fits the conditions.
-func (f *Filter) fits(s *span.Span) bool {
+// Fits says whether one span fits the conditions.
+func (f *Filter) Fits(s *span.Span) bool {
 	if f.Service != nil && *f.Service != s.ServiceName() ||
 		f.Name != nil && *f.Name != s.Name ||
 		f.Kind != nil && *f.Kind != s.Kind ||

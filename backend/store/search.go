@@ -59,7 +59,7 @@ func (db *DB) Match(ctx context.Context, ids []span.TraceID, f *Filter) (list []
 				if !f.inTime(l.start, l.end-l.start) || f.Status != nil && int32(*f.Status) != l.status {
 					continue
 				}
-				if r.load(id, l, &sp); f.fits(&sp) {
+				if r.load(id, l, &sp); f.Fits(&sp) {
 					list = append(list, s)
 					break
 				}
@@ -191,7 +191,7 @@ func (s *search) fits(id span.TraceID) bool {
 	var sp span.Span
 	return slices.ContainsFunc(s.part.spans, func(l lite) bool {
 		s.r.load(id, &l, &sp)
-		return s.f.fits(&sp)
+		return s.f.Fits(&sp)
 	})
 }
 

@@ -80,6 +80,7 @@ var directDependencies = map[string]map[string]string{
 	"backend": {
 		"github.com/brianvoe/gofakeit/v7":                                 "mock data",
 		"github.com/bufbuild/protocompile":                                "tests",
+		"github.com/getkin/kin-openapi":                                   "tests: the description of the native API",
 		"github.com/go-logfmt/logfmt":                                     "the tags of Tempo's first search",
 		"github.com/gofrs/flock":                                          "one set-up of a checkout at a time",
 		"github.com/google/go-cmp":                                        "tests",

@@ -1,6 +1,7 @@
 package jaeger
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
@@ -31,12 +32,14 @@ const (
 	maxLimit = 100_000
 )
 
-// filter is the store's form of the search.
-func (s *search) filter() *store.Filter {
+// filter is the store's form of the search, and conditions beside it, which its
+// columns know, about the same span.
+func (s *search) filter() (*store.Filter, []*store.Cond) {
 	f := &store.Filter{
 		StartMin: s.startMin, StartMax: s.startMax, MinDuration: s.minDuration, MaxDuration: s.maxDuration, Limit: s.limit,
 	}
 	var where []func(*span.Span) bool
+	var conditions []*store.Cond
 	if s.service != "" {
 		f.Service = new(storedService(s.service))
 		if *f.Service == "" {
@@ -50,7 +53,12 @@ func (s *search) filter() *store.Filter {
 		}
 	}
 	for key, value := range s.tags {
-		where = append(where, tagCondition(key, value))
+		function, condition := tagCondition(key, value)
+		if condition != nil {
+			conditions = append(conditions, condition)
+			continue
+		}
+		where = append(where, function)
 		// What the store's index knows need not be decoded.
 		switch key {
 		case "span.kind":
@@ -73,11 +81,52 @@ func (s *search) filter() *store.Filter {
 			return true
 		}
 	}
-	return f
+	return f, conditions
 }
 
-// filterOf reads the parameters of a search of version 1.
-func filterOf(q url.Values) (*store.Filter, error) {
+// find returns the traces that fit, newest first.
+func (h *Handler) find(ctx context.Context, s *search) ([]span.Summary, error) {
+	f, conditions := s.filter()
+	if len(conditions) == 0 {
+		found, err := h.Store.Search(ctx, f)
+		return found.Traces, err
+	}
+	if f.Service != nil && *f.Service != "" {
+		conditions = append(conditions, attribute(store.ResourceAttribute, "service.name", *f.Service))
+	}
+	if f.Name != nil {
+		conditions = append(conditions, &store.Cond{
+			Op: store.CondTest, Ref: store.FieldRef{Field: store.SpanName},
+			Test: &store.Test{Match: func(v span.Value) bool { return v.Str() == *f.Name }, Text: f.Name},
+		})
+	}
+	all := &store.Cond{Op: store.CondAnd, Of: conditions}
+	result, err := h.Store.ScanTraces(ctx, &store.TraceScan{
+		Select: &store.Select{Right: all}, Start: f.StartMin, End: f.StartMax, Limit: f.Limit,
+		Project: store.Projection{Everything: f.Where != nil},
+		Judge: func() func(*store.FoundTrace) (any, bool, error) {
+			return func(t *store.FoundTrace) (any, bool, error) {
+				for i := range t.Spans {
+					if sp := &t.Spans[i]; all.Fits(sp) && f.Fits(sp) {
+						return t.Summary(), true, nil
+					}
+				}
+				return nil, false, nil
+			}
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]span.Summary, len(result.Traces))
+	for i, t := range result.Traces {
+		list[i] = t.Value.(span.Summary)
+	}
+	return list, nil
+}
+
+// searchOf reads the parameters of a search of version 1.
+func searchOf(q url.Values) (*search, error) {
 	s := &search{service: q.Get("service"), operation: q.Get("operation"), limit: defaultLimit}
 	var err error
 	if v := q.Get("limit"); v != "" {
@@ -103,7 +152,7 @@ func filterOf(q url.Values) (*store.Filter, error) {
 	if s.tags, err = tagsOf(q); err != nil {
 		return nil, err
 	}
-	return s.filter(), nil
+	return s, nil
 }
 
 // tagsOf reads tag=key:value and tags={"key":"value"}, both repeatable.

@@ -170,7 +170,7 @@ func readDuration(message []byte) (time.Duration, error) {
 	return time.Duration(seconds)*time.Second + time.Duration(nanos), nil
 }
 
-func (r *findRequest) filter() (*store.Filter, error) {
+func (r *findRequest) checked() (*search, error) {
 	switch {
 	case !r.given:
 		return nil, reply.Invalid("missing query")
@@ -185,34 +185,34 @@ func (r *findRequest) filter() (*store.Filter, error) {
 	if err := r.between(r.start, r.end); err != nil {
 		return nil, err
 	}
-	return r.search.filter(), nil
+	return &r.search, nil
 }
 
 func (h *Handler) findTraces(ctx context.Context, r *findRequest, send func(wire.Response) error) error {
-	f, err := r.filter()
+	in, err := r.checked()
 	if err != nil {
 		return err
 	}
-	ids, err := h.find(ctx, f)
+	found, err := h.find(ctx, in)
 	if err != nil {
 		return err
 	}
-	return h.each(ctx, ids, func(t *span.Trace) error { return sendTrace(t, send) }, nil)
+	return h.each(ctx, idsOf(found), func(t *span.Trace) error { return sendTrace(t, send) }, nil)
 }
 
 // chunkSummaries bounds the summaries of one message.
 const chunkSummaries = 1000
 
 func (h *Handler) findTraceSummaries(ctx context.Context, r *findRequest, send func(wire.Response) error) error {
-	f, err := r.filter()
+	in, err := r.checked()
 	if err != nil {
 		return err
 	}
-	found, err := h.Store.Search(ctx, f)
+	found, err := h.find(ctx, in)
 	if err != nil {
 		return err
 	}
-	for traces := range slices.Chunk(found.Traces, chunkSummaries) {
+	for traces := range slices.Chunk(found, chunkSummaries) {
 		var out wire.Bytes
 		for i := range traces {
 			out = wire.AppendMessage(out, 1, summaryOf(&traces[i]))
@@ -273,12 +273,16 @@ func (r *getOperationsRequest) ReadField(f wire.Field) error {
 	return nil
 }
 
-func (h *Handler) getOperations(_ context.Context, r *getOperationsRequest, send func(wire.Response) error) error {
+func (h *Handler) getOperations(ctx context.Context, r *getOperationsRequest, send func(wire.Response) error) error {
 	if r.service == "" {
 		return reply.Invalid("service is required")
 	}
+	list, err := h.operationsOf(ctx, r.service, r.kind)
+	if err != nil {
+		return err
+	}
 	var out wire.Bytes
-	for _, op := range h.operationsOf(r.service, r.kind) {
+	for _, op := range list {
 		out = wire.AppendMessage(out, 1, op)
 	}
 	return send(out)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/throughline/throughline/backend/api/reply"
@@ -19,11 +20,13 @@ import (
 	"github.com/throughline/throughline/backend/store"
 )
 
-// Handler answers from a store. All of its fields are needed.
+// Handler answers from a store. All of its exported fields are needed.
 type Handler struct {
 	Store *store.DB
 	Log   *slog.Logger
 	Now   func() time.Time
+
+	transforming sync.Mutex
 }
 
 // Routes adds the HTTP endpoints.
@@ -92,22 +95,33 @@ type operation struct {
 
 // operationsOf lists the operations of a service, or of all when it is empty,
 // with a kind or, when it is empty, with any. An unspecified kind is empty.
-func (h *Handler) operationsOf(service, kind string) []operation {
+func (h *Handler) operationsOf(ctx context.Context, service, kind string) ([]operation, error) {
 	var of *string
 	if service != "" {
 		of = new(storedService(service))
 	}
 	list := []operation{}
 	for _, op := range h.Store.Operations(of) {
+		if of != nil && *of == "" {
+			f := namelessFilter(service)
+			f.Name, f.Kind = &op.Name, &op.Kind
+			found, err := h.Store.Search(ctx, f)
+			if err != nil {
+				return nil, err
+			}
+			if len(found.Traces) == 0 {
+				continue // of the other service without a name
+			}
+		}
 		o := operation{spanName(op.Name), op.Kind.String()}
-		if op.Kind == span.KindUnspecified || o.SpanKind == "unspecified" {
+		if o.SpanKind == "unspecified" {
 			o.SpanKind = ""
 		}
 		if (kind == "" || kind == o.SpanKind) && !slices.Contains(list, o) {
 			list = append(list, o)
 		}
 	}
-	return list
+	return list, nil
 }
 
 type dependency struct {
@@ -116,7 +130,7 @@ type dependency struct {
 	CallCount int
 }
 
-// calls returns the edges in a range of time, of one service or, when it is
+// edges returns the calls between services in a range of time, of one service or, when it is
 // empty, of all.
 func (h *Handler) edges(ctx context.Context, start, end time.Time, service string) ([]dependency, error) {
 	edges, err := h.Store.Dependencies(ctx, uint64(max(1, start.UnixNano())), uint64(max(1, end.UnixNano())))
@@ -154,15 +168,10 @@ func (h *Handler) each(ctx context.Context, ids []span.TraceID, emit func(*span.
 	return nil
 }
 
-// find returns the ids of the traces that fit.
-func (h *Handler) find(ctx context.Context, f *store.Filter) ([]span.TraceID, error) {
-	found, err := h.Store.Search(ctx, f)
-	if err != nil {
-		return nil, err
+func idsOf(found []span.Summary) []span.TraceID {
+	ids := make([]span.TraceID, len(found))
+	for i := range found {
+		ids[i] = found[i].TraceID
 	}
-	ids := make([]span.TraceID, len(found.Traces))
-	for i := range found.Traces {
-		ids[i] = found.Traces[i].TraceID
-	}
-	return ids, nil
+	return ids
 }

@@ -9,54 +9,52 @@ import (
 )
 
 // tagCondition is Jaeger's meaning of one tag of a search, and beside it the tags
-// that its answers show and that are no attributes here.
-func tagCondition(key, want string) func(*span.Span) bool {
+// that its answers show and that are no attributes here: as a condition that the
+// store's columns know, or as a function.
+func tagCondition(key, want string) (func(*span.Span) bool, *store.Cond) {
 	switch key {
 	case "error":
 		yes, err := strconv.ParseBool(want)
-		return func(s *span.Span) bool { return err == nil && yes == (s.Status.Code == span.StatusError) }
+		return func(s *span.Span) bool { return err == nil && yes == (s.Status.Code == span.StatusError) }, nil
 	case "span.kind":
-		return func(s *span.Span) bool { return s.Kind.String() == strings.ToLower(want) }
+		return func(s *span.Span) bool { return s.Kind.String() == strings.ToLower(want) }, nil
 	case "span.status", "otel.status_code":
+		attribute := anywhere(key, want)
 		return func(s *span.Span) bool {
-			return s.Status.Code.String() == strings.ToLower(want) || key != "span.status" && anyAttribute(s, key, want)
-		}
+			return s.Status.Code.String() == strings.ToLower(want) || key != "span.status" && attribute.Fits(s)
+		}, nil
 	case "scope.name", "otel.scope.name":
-		return func(s *span.Span) bool { return s.Scope.Name == want }
+		return func(s *span.Span) bool { return s.Scope.Name == want }, nil
 	case "scope.version", "otel.scope.version":
-		return func(s *span.Span) bool { return s.Scope.Version == want }
+		return func(s *span.Span) bool { return s.Scope.Version == want }, nil
 	case "otel.status_description":
-		return func(s *span.Span) bool { return s.Status.Message == want || anyAttribute(s, key, want) }
+		attribute := anywhere(key, want)
+		return func(s *span.Span) bool { return s.Status.Message == want || attribute.Fits(s) }, nil
 	case "w3c.tracestate":
-		return func(s *span.Span) bool { return s.TraceState == want || anyAttribute(s, key, want) }
+		attribute := anywhere(key, want)
+		return func(s *span.Span) bool { return s.TraceState == want || attribute.Fits(s) }, nil
 	}
 	if of, ok := strings.CutPrefix(key, "resource."); ok {
-		return func(s *span.Span) bool { return hasAttribute(s.Resource.Attributes, of, want) }
+		return nil, attribute(store.ResourceAttribute, of, want)
 	}
-	return func(s *span.Span) bool { return anyAttribute(s, key, want) }
+	return nil, anywhere(key, want)
 }
 
-// anyAttribute looks at the span, its scope, resource, events and links.
-func anyAttribute(s *span.Span, key, want string) bool {
-	if hasAttribute(s.Attributes, key, want) || hasAttribute(s.Scope.Attributes, key, want) || hasAttribute(s.Resource.Attributes, key, want) {
-		return true
-	}
-	for i := range s.Events {
-		if hasAttribute(s.Events[i].Attributes, key, want) {
-			return true
-		}
-	}
-	for i := range s.Links {
-		if hasAttribute(s.Links[i].Attributes, key, want) {
-			return true
-		}
-	}
-	return false
+// anywhere is for an attribute of the span, its scope, resource, events or links.
+func anywhere(key, want string) *store.Cond {
+	return &store.Cond{Op: store.CondOr, Of: []*store.Cond{
+		attribute(store.SpanAttribute, key, want), attribute(store.ResourceAttribute, key, want),
+		attribute(store.ScopeAttribute, key, want), attribute(store.EventAttribute, key, want),
+		attribute(store.LinkAttribute, key, want),
+	}}
 }
 
-func hasAttribute(attributes []span.Attribute, key, want string) bool {
-	v, ok := span.Get(attributes, key)
-	return ok && v.Text() == want
+// attribute compares the text of a value.
+func attribute(f store.Field, key, want string) *store.Cond {
+	return &store.Cond{
+		Op: store.CondTest, Ref: store.FieldRef{Field: f, Key: key},
+		Test: &store.Test{Match: func(v span.Value) bool { return v.Text() == want }, Text: &want},
+	}
 }
 
 // The names that Jaeger gives to what has none.

@@ -62,8 +62,12 @@ func (h *Handler) services(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) serviceOperations(w http.ResponseWriter, r *http.Request) error {
+	list, err := h.operationsOf(r.Context(), r.PathValue("service"), "")
+	if err != nil {
+		return err
+	}
 	names := []string{}
-	for _, op := range h.operationsOf(r.PathValue("service"), "") {
+	for _, op := range list {
 		names = append(names, op.Name)
 	}
 	slices.Sort(names)
@@ -76,7 +80,10 @@ func (h *Handler) operations(w http.ResponseWriter, r *http.Request) error {
 	if q.Get("service") == "" {
 		return reply.Invalid("parameter 'service' is required")
 	}
-	list := h.operationsOf(q.Get("service"), q.Get("spanKind"))
+	list, err := h.operationsOf(r.Context(), q.Get("service"), q.Get("spanKind"))
+	if err != nil {
+		return err
+	}
 	return write(w, r, answer{Data: list, Total: len(list)})
 }
 
@@ -131,7 +138,7 @@ func (h *Handler) trace(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handler) traces(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	f, err := filterOf(q)
+	in, err := searchOf(q)
 	if err != nil {
 		return err
 	}
@@ -159,9 +166,11 @@ func (h *Handler) traces(w http.ResponseWriter, r *http.Request) error {
 		if q.Get("service") == "" {
 			return reply.Invalid("parameter 'service' is required")
 		}
-		if ids, err = h.find(r.Context(), f); err != nil {
+		found, err := h.find(r.Context(), in)
+		if err != nil {
 			return err
 		}
+		ids = idsOf(found)
 	}
 	return h.send(w, r, raw, &missing, func(emit func(*span.Trace) error) error {
 		return h.each(r.Context(), ids, emit, note)
@@ -173,6 +182,10 @@ const maxTransform = 64 << 20
 
 // transform answers with the traces of a body of OTLP JSON, which are not stored.
 func (h *Handler) transform(w http.ResponseWriter, r *http.Request) error {
+	if !h.transforming.TryLock() { // each takes several times its body in memory
+		return &reply.Error{Code: "unavailable", Status: http.StatusServiceUnavailable, Message: "another body is being transformed, try again"}
+	}
+	defer h.transforming.Unlock()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTransform))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &reply.Error{
@@ -217,6 +230,9 @@ func (h *Handler) transform(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// maxIndented bounds an answer that is held in memory to be indented.
+const maxIndented = 64 << 20
+
 // send writes the traces that each emits, one after the other, so that no more
 // than one is in memory; when indented, all are. Where faults is nil, no trace at
 // all is an error.
@@ -235,11 +251,16 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, raw bool, faults 
 			b.WriteByte(',')
 		}
 		n++
-		writeTrace(b, t, raw)
+		if writeTrace(b, t, raw); indented.Len() > maxIndented {
+			return &reply.Error{
+				Code: "too_large", Status: http.StatusUnprocessableEntity,
+				Message: fmt.Sprintf("answer of more than %d MiB: ask for fewer traces, or without prettyPrint", maxIndented>>20),
+			}
+		}
 		return nil
 	})
 	if err != nil {
-		if n == 0 {
+		if n == 0 || pretty(r) {
 			return err // nothing was sent: it is all in the buffer
 		}
 		reply.From(r.Context(), h.Log, err)

@@ -43,7 +43,10 @@ func (h *Handler) servicesV3(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) operationsV3(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	kind, _ := either(q, "spanKind", "span_kind")
-	list := h.operationsOf(q.Get("service"), kind)
+	list, err := h.operationsOf(r.Context(), q.Get("service"), kind)
+	if err != nil {
+		return err
+	}
 	for i := range list {
 		if list[i].SpanKind == "" {
 			list[i].SpanKind = "internal" // the field is required
@@ -74,19 +77,19 @@ func (h *Handler) traceV3(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) tracesV3(w http.ResponseWriter, r *http.Request) error {
-	f, err := filterV3(r.URL.Query())
+	in, err := searchV3(r.URL.Query())
 	if err != nil {
 		return err
 	}
-	ids, err := h.find(r.Context(), f)
+	found, err := h.find(r.Context(), in)
 	if err != nil {
 		return err
 	}
-	if len(ids) == 0 {
+	if len(found) == 0 {
 		return noTraces(store.ErrNotFound)
 	}
 	return sendResult(w, func(yield func([]span.Span) bool) {
-		if err := h.each(r.Context(), ids, func(t *span.Trace) error {
+		if err := h.each(r.Context(), idsOf(found), func(t *span.Trace) error {
 			if !yield(t.Spans) {
 				return errStop
 			}
@@ -101,17 +104,17 @@ func (h *Handler) tracesV3(w http.ResponseWriter, r *http.Request) error {
 var errStop = errors.New("enough")
 
 func (h *Handler) summariesV3(w http.ResponseWriter, r *http.Request) error {
-	f, err := filterV3(r.URL.Query())
+	in, err := searchV3(r.URL.Query())
 	if err != nil {
 		return err
 	}
-	found, err := h.Store.Search(r.Context(), f)
+	found, err := h.find(r.Context(), in)
 	if err != nil {
 		return err
 	}
-	list := make([]summary, len(found.Traces))
-	for i := range found.Traces {
-		list[i] = summaryOf(&found.Traces[i])
+	list := make([]summary, len(found))
+	for i := range found {
+		list[i] = summaryOf(&found[i])
 	}
 	return reply.JSON(w, map[string]any{"summaries": list})
 }
@@ -205,7 +208,7 @@ func noTraces(err error) error {
 	return err
 }
 
-func filterV3(q url.Values) (*store.Filter, error) {
+func searchV3(q url.Values) (*search, error) {
 	s := &search{limit: defaultLimit}
 	s.service, _ = either(q, "query.serviceName", "query.service_name")
 	s.operation, _ = either(q, "query.operationName", "query.operation_name")
@@ -255,7 +258,7 @@ func filterV3(q url.Values) (*store.Filter, error) {
 	if err := s.between(start, end); err != nil {
 		return nil, err
 	}
-	return s.filter(), nil
+	return s, nil
 }
 
 // between sets the range of a search of version 3 and checks its limit.

@@ -23,7 +23,6 @@ import (
 
 	"github.com/throughline/throughline/backend/query"
 	"github.com/throughline/throughline/backend/store"
-	"github.com/throughline/throughline/backend/traceql"
 )
 
 // QueryTime bounds the work on one request.
@@ -86,10 +85,10 @@ func From(ctx context.Context, log *slog.Logger, err error) *Error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return &Error{"not_found", http.StatusNotFound, err.Error()}
-	case errors.Is(err, query.ErrNotSearch), errors.Is(err, query.ErrNotMetrics), errors.Is(err, traceql.ErrTooManySamples):
+	case errors.Is(err, query.ErrNotSearch), errors.Is(err, query.ErrNotMetrics), errors.Is(err, query.ErrTooManySamples):
 		return &Error{"invalid_argument", http.StatusBadRequest, err.Error()}
 	case errors.Is(err, store.ErrTooMuch), errors.Is(err, query.ErrTooLarge), errors.Is(err, query.ErrTooManyValues),
-		errors.Is(err, traceql.ErrTooManySeries):
+		errors.Is(err, query.ErrTooManySeries):
 		return &Error{"too_large", http.StatusUnprocessableEntity, err.Error()}
 	case errors.Is(err, query.ErrTooLong):
 		return &Error{"unavailable", http.StatusServiceUnavailable, err.Error()}

@@ -1,11 +1,14 @@
 package tempo
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
@@ -21,44 +24,36 @@ import (
 // trace answers with a message Trace, whose only field has the number of that of
 // OTLP's TracesData.
 func (h *Handler) trace(w http.ResponseWriter, r *http.Request) error {
-	encoded, err := h.traceOf(r)
+	trace, err := h.traceOf(r)
 	if err != nil {
 		return err
 	}
 	if wantsProtobuf(r) {
-		writeProtobuf(w, encoded)
+		writeProtobuf(w, span.EncodeProto(trace.Spans))
 		return nil
 	}
-	spans, err := resourceSpans(encoded)
-	if err != nil {
-		return err
-	}
-	return reply.JSON(w, map[string]json.RawMessage{"batches": spans})
+	return writeJSON(w, `{"batches":[`, trace, "]}\n")
 }
 
 // traceV2 answers with a message TraceByIDResponse: the trace and, left out
 // because it is 0, the status COMPLETE.
 func (h *Handler) traceV2(w http.ResponseWriter, r *http.Request) error {
-	encoded, err := h.traceOf(r)
+	trace, err := h.traceOf(r)
 	if err != nil {
 		return err
 	}
 	if wantsProtobuf(r) {
 		// Clients take the field for granted, and its metrics.
-		out := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), encoded)
+		out := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), span.EncodeProto(trace.Spans))
 		writeProtobuf(w, protowire.AppendBytes(protowire.AppendTag(out, 2, protowire.BytesType), nil))
 		return nil
 	}
-	spans, err := resourceSpans(encoded)
-	if err != nil {
-		return err
-	}
-	return reply.JSON(w, map[string]any{"trace": map[string]json.RawMessage{"resourceSpans": spans}, "metrics": struct{}{}})
+	return writeJSON(w, `{"trace":{"resourceSpans":[`, trace, `]},"metrics":{}}`+"\n")
 }
 
-// traceOf returns the trace in protobuf. The range is a hint where to look; here
-// a trace is found without it, and whole.
-func (h *Handler) traceOf(r *http.Request) ([]byte, error) {
+// traceOf finds the trace. The range is a hint where to look; here a trace is
+// found without it, and whole.
+func (h *Handler) traceOf(r *http.Request) (*span.Trace, error) {
 	id, err := span.ParseTraceID(r.PathValue("traceID"))
 	if err != nil {
 		return nil, reply.Invalid("%v", err)
@@ -70,28 +65,45 @@ func (h *Handler) traceOf(r *http.Request) ([]byte, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, reply.NotFound("trace not found")
 	}
-	if err != nil {
-		return nil, err
-	}
-	return span.EncodeProto(trace.Spans), nil
+	return trace, err
 }
 
-// resourceSpans is JSON as protobuf's rules have it, with ids in base64 and
-// enumerations by name: what clients of Tempo read, and not OTLP JSON.
-func resourceSpans(encoded []byte) (json.RawMessage, error) {
-	var data tracepb.TracesData
-	if err := proto.Unmarshal(encoded, &data); err != nil {
-		return nil, fmt.Errorf("decoding a trace: %w", err)
+// chunkSpans bounds the spans that are in memory in all of their forms.
+const chunkSpans = 1000
+
+// writeJSON writes the ResourceSpans of a trace between two texts, in JSON as
+// protobuf's rules have it, with ids in base64 and enumerations by name: what
+// clients of Tempo read, and not OTLP JSON.
+func writeJSON(w http.ResponseWriter, before string, t *span.Trace, after string) error {
+	w.Header().Set("Content-Type", "application/json")
+	b := bufio.NewWriterSize(w, 64<<10)
+	b.WriteString(before)
+	first := true
+	var compact bytes.Buffer // protojson varies its white space
+	for spans := range slices.Chunk(t.Spans, chunkSpans) {
+		var data tracepb.TracesData
+		if err := proto.Unmarshal(span.EncodeProto(spans), &data); err != nil {
+			return fmt.Errorf("decoding a trace: %w", err)
+		}
+		for _, rs := range data.ResourceSpans {
+			out, err := protojson.Marshal(rs)
+			if err != nil {
+				return fmt.Errorf("encoding a trace: %w", err)
+			}
+			compact.Reset()
+			if err := json.Compact(&compact, out); err != nil {
+				return fmt.Errorf("encoding a trace: %w", err)
+			}
+			if !first {
+				b.WriteByte(',')
+			}
+			first = false
+			b.Write(compact.Bytes())
+		}
 	}
-	out, err := protojson.Marshal(&data)
-	if err != nil {
-		return nil, fmt.Errorf("encoding a trace: %w", err)
-	}
-	var fields struct{ ResourceSpans json.RawMessage }
-	if err := json.Unmarshal(out, &fields); err != nil {
-		return nil, fmt.Errorf("encoding a trace: %w", err)
-	}
-	return fields.ResourceSpans, nil
+	b.WriteString(after)
+	b.Flush() // an error is the client's leaving
+	return nil
 }
 
 func wantsProtobuf(r *http.Request) bool {

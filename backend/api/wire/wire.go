@@ -54,8 +54,8 @@ type Field struct {
 	Bytes  []byte // valid during the call
 }
 
-// String is the field as text.
-func (f Field) String() string { return string(f.Bytes) }
+// String is the field as text; what is not UTF-8 in it becomes U+FFFD.
+func (f Field) String() string { return strings.ToValidUTF8(string(f.Bytes), "\uFFFD") }
 
 var errMalformed = errors.New("malformed protobuf")
 
