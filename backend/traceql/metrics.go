@@ -20,7 +20,8 @@ type Range struct {
 type MetricsOptions struct {
 	// MaxSeries is how many series may come to be, 10,000 by default.
 	MaxSeries int
-	// MaxExemplars is how many exemplars the answer has at most, none by default.
+	// MaxExemplars is about how many exemplars the answer has at most, spread evenly
+	// over its time; none by default.
 	MaxExemplars int
 	// Weighted counts a span that was sampled with a probability (tracestate
 	// ot=th) as many times as spans like it were made. Tempo counts each once.
@@ -89,7 +90,7 @@ type metricsProgram struct {
 	field     valueFunc // nil for rate, count_over_time and compare
 	by        []valueFunc
 	names     []string
-	unit      float64 // of the field's values in those of samples: durations are in seconds
+	perUnit   float64 // how many of the field's values make one of a sample: 1e9 ns a second
 	query     *Metrics
 
 	// Of compare.
@@ -98,10 +99,10 @@ type metricsProgram struct {
 }
 
 func (c *compiler) metrics(m *Metrics) *metricsProgram {
-	p := &metricsProgram{fn: m.Func, quantiles: m.Quantiles, unit: 1, query: m}
+	p := &metricsProgram{fn: m.Func, quantiles: m.Quantiles, perUnit: 1, query: m}
 	if m.Field != nil {
 		if m.Field.Type() == TypeDuration {
-			p.unit = 1e-9
+			p.perUnit = 1e9
 		}
 		p.field = c.field(m.Field.Attribute)
 	}
@@ -130,7 +131,7 @@ type Accumulator struct {
 
 	groups    map[string]*group
 	comparing *comparison
-	exemplars int // how many there are
+	exemplars []int // how many there are in each interval
 	key       []byte
 	labels    []Value
 }
@@ -159,6 +160,9 @@ func (p *Program) NewAccumulator(r Range, o MetricsOptions) (*Accumulator, error
 		o.MaxSeries = 10_000
 	}
 	a := &Accumulator{program: p, metrics: p.metrics, intervals: iv, options: o, groups: map[string]*group{}}
+	if o.MaxExemplars > 0 {
+		a.exemplars = make([]int, iv.n)
+	}
 	if p.metrics.fn == Compare {
 		a.comparing = newComparison(p.metrics, iv)
 	}
@@ -218,12 +222,20 @@ func (a *Accumulator) observe(e *Evaluator, i, at int, weight float64) error {
 		return err
 	}
 	g.observe(a.metrics, at, value, weight)
-	if a.exemplars < a.options.MaxExemplars && (len(g.exemplars) == 0 || g.exemplars[len(g.exemplars)-1].interval != at) {
-		a.exemplars++
+	if a.exemplars != nil && a.wantsExemplar(at) {
 		start, _ := e.trace.Times(i)
 		g.exemplars = append(g.exemplars, Exemplar{TraceID: e.trace.TraceID(), SpanID: e.trace.SpanID(i), Time: start, Value: value, interval: at})
 	}
 	return nil
+}
+
+// wantsExemplar spreads the exemplars over the intervals.
+func (a *Accumulator) wantsExemplar(at int) bool {
+	if a.exemplars[at] >= max(1, a.options.MaxExemplars/a.intervals.n) {
+		return false
+	}
+	a.exemplars[at]++
+	return true
 }
 
 // group finds the group of a span by the values of by().
@@ -231,6 +243,9 @@ func (a *Accumulator) group(e *Evaluator, i int) (*group, error) {
 	a.key, a.labels = a.key[:0], a.labels[:0]
 	for _, by := range a.metrics.by {
 		v := by(e, i)
+		if v.typ == TypeList {
+			v = Nil // an array is no label, as in Tempo
+		}
 		a.labels = append(a.labels, v)
 		a.key = appendKey(a.key, v)
 	}
@@ -349,8 +364,7 @@ func (a *Accumulator) Merge(o *Accumulator) error {
 			}
 		}
 		for _, x := range from.exemplars {
-			if a.exemplars < a.options.MaxExemplars {
-				a.exemplars++
+			if a.wantsExemplar(x.interval) {
 				to.exemplars = append(to.exemplars, x)
 			}
 		}
