@@ -5,7 +5,7 @@ package traceql
 // attribute is missing (OpEqual) or there (OpNotEqual), what is missing fulfils no
 // other, nor does an attribute of another type than the literal, of which integers
 // and floats are two; of arrays, events and links one element that fulfils it is
-// enough.
+// enough. A missing resource.service.name is the empty string.
 type Condition struct {
 	Attribute Attribute
 	Op        Op // a comparison

@@ -299,9 +299,21 @@ func (c *compiler) field(a Attribute) valueFunc {
 		return func(e *Evaluator, _ int) Value { return e.ofRoot(n) }
 	}
 	n := c.number(a)
+	if a == serviceName {
+		return func(e *Evaluator, i int) Value { return orEmpty(e.trace.Value(i, n)) }
+	}
 	return func(e *Evaluator, i int) Value { return e.trace.Value(i, n) }
 }
 
+// orEmpty is the empty string for nil.
+func orEmpty(v Value) Value {
+	if v.IsNil() {
+		return StringValue("")
+	}
+	return v
+}
+
+// serviceName is never nil: a resource without it has the empty one.
 var serviceName = Attribute{Scope: ScopeResource, Name: "service.name"}
 
 // Evaluator runs a program on one trace after the other. One goroutine may use it
@@ -371,10 +383,8 @@ func (e *Evaluator) ofRoot(attribute int) Value {
 			}
 		}
 	}
-	if e.root >= 0 {
-		if v := e.trace.Value(e.root, attribute); !v.IsNil() {
-			return v
-		}
+	if e.root < 0 {
+		return StringValue("")
 	}
-	return StringValue("")
+	return orEmpty(e.trace.Value(e.root, attribute))
 }
