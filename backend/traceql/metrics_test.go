@@ -292,3 +292,30 @@ func TestExemplars(t *testing.T) {
 		}
 	}
 }
+
+// Borders as Tempo draws them: ends belong to the interval before.
+func TestIntervals(t *testing.T) {
+	for _, c := range []struct {
+		r    Range
+		want map[uint64]uint64 // the time of the sample that a span counts for, 0 for none
+	}{
+		{Range{100, 140, 10}, map[uint64]uint64{89: 0, 90: 0, 91: 100, 100: 100, 101: 110, 110: 110, 139: 140, 140: 140, 141: 0}},
+		{Range{103, 138, 10}, map[uint64]uint64{90: 0, 91: 100, 103: 110, 138: 140, 140: 140, 141: 0}},
+		{Range{0, 20, 10}, map[uint64]uint64{1: 10, 20: 20, 21: 0}},
+		{Range{Start: 100, End: 140}, map[uint64]uint64{100: 0, 101: 140, 140: 140, 141: 0}},
+	} {
+		iv, err := newIntervals(c.r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at, want := range c.want {
+			got := uint64(0)
+			if i := iv.index(at); i >= 0 {
+				got = iv.time(i)
+			}
+			if got != want {
+				t.Errorf("%+v: a span at %d counts for %d, want %d", c.r, at, got, want)
+			}
+		}
+	}
+}
