@@ -73,6 +73,24 @@ func TestSearchEqualsOracle(t *testing.T) {
 	}
 }
 
+// Judging spans allocates nothing for each, whatever the answer.
+func TestSearchDoesNotAllocatePerSpan(t *testing.T) {
+	tr := benchTrace()
+	for _, text := range []string{
+		`{ resource.service.name = "orders" && span.http.response.status_code >= 500 && duration > 1ms }`,
+		`{ span.url.path =~ ".*/99[0-9]" || event:name = "x" || !span.absent }`,
+		`{ resource.service.name = "front" } >> { parent.http.request.method = "GET" && span.http.response.status_code + 1 = 501 }`,
+	} {
+		p := compiled(t, text)
+		e, view := p.NewEvaluator(), NewView(p)
+		run := func() { e.Search(view.Reset(tr)) }
+		run()
+		if n := testing.AllocsPerRun(20, run); n > 10 {
+			t.Errorf("%s: %v allocations for %d spans", text, n, len(tr.Spans))
+		}
+	}
+}
+
 // dump writes a trace for a failure.
 func dump(t *span.Trace) string {
 	o := oracle{Trace: t}

@@ -176,19 +176,16 @@ func (c *compiler) compareField(f *Field, op Op, lit Value, m *Matcher) boolFunc
 	if lit.IsNil() {
 		return func(e *Evaluator, i int) bool { return get(e, i).IsNil() == (op == OpEqual) }
 	}
-	compare := comparerFor(f)
+	if f.Intrinsic == IntrinsicNone {
+		return func(e *Evaluator, i int) bool {
+			v := get(e, i)
+			return holdsLiteral(op, &v, &lit, m)
+		}
+	}
 	return func(e *Evaluator, i int) bool {
 		v := get(e, i)
-		return compare(op, &v, &lit, m)
+		return holds(op, &v, &lit, m)
 	}
-}
-
-// comparerFor is how values of a field are compared with a literal.
-func comparerFor(f *Field) func(op Op, v, lit *Value, m *Matcher) bool {
-	if f.Intrinsic == IntrinsicNone {
-		return holdsLiteral
-	}
-	return holds
 }
 
 func compareID(trace bool, op Op, text string) boolFunc {
