@@ -12,9 +12,22 @@ func runScans(ctx context.Context, ask func(func(r *reading) error)) {
 	var conds []*Cond
 	word := "x"
 	for _, r := range []FieldRef{
-		{SpanAttribute, "few"}, {SpanAttribute, "word"}, {SpanAttribute, "long"}, {SpanAttribute, "many"}, {SpanAttribute, "float"},
-		{EventAttribute, "k"}, {EventName, ""}, {LinkAttribute, "n"}, {StatusMessage, ""}, {SpanDuration, ""}, {SpanRoot, ""},
-		{SpanName, ""}, {SpanKind, ""}, {ResourceAttribute, "service.name"}, {ScopeAttribute, "a"}, {ScopeName, ""},
+		{SpanAttribute, "few"},
+		{SpanAttribute, "word"},
+		{SpanAttribute, "long"},
+		{SpanAttribute, "many"},
+		{SpanAttribute, "float"},
+		{EventAttribute, "k"},
+		{EventName, ""},
+		{LinkAttribute, "n"},
+		{StatusMessage, ""},
+		{SpanDuration, ""},
+		{SpanRoot, ""},
+		{SpanName, ""},
+		{SpanKind, ""},
+		{ResourceAttribute, "service.name"},
+		{ScopeAttribute, "a"},
+		{ScopeName, ""},
 		{SpanAttribute, strings.Repeat("k", 300)},
 	} {
 		for _, t := range []*Test{
@@ -53,7 +66,9 @@ func runScans(ctx context.Context, ask func(func(r *reading) error)) {
 			return err
 		})
 		if i%4 == 0 {
-			ask(func(r *reading) error { return r.scanSpans(ctx, &SpanScan{Where: c, Number: []FieldRef{c.Ref}, Visit: visit}) })
+			ask(func(r *reading) error {
+				return r.scanSpans(ctx, &SpanScan{Where: c, Number: []FieldRef{c.Ref}, Visit: visit})
+			})
 			ask(func(r *reading) error {
 				_, err := r.attributeKeys(ctx, c, 0, 0)
 				return err

@@ -20,15 +20,27 @@ import (
 )
 
 var scanFields = []store.FieldRef{
-	{Field: store.SpanAttribute, Key: "path"}, {Field: store.SpanAttribute, Key: "route"},
-	{Field: store.SpanAttribute, Key: "any"}, {Field: store.SpanAttribute, Key: "n"},
-	{Field: store.SpanAttribute, Key: "both"}, {Field: store.SpanAttribute, Key: "none"},
+	{Field: store.SpanAttribute, Key: "path"},
+	{Field: store.SpanAttribute, Key: "route"},
+	{Field: store.SpanAttribute, Key: "any"},
+	{Field: store.SpanAttribute, Key: "n"},
+	{Field: store.SpanAttribute, Key: "both"},
+	{Field: store.SpanAttribute, Key: "none"},
 	{Field: store.SpanAttribute, Key: strings.Repeat("k", 300)},
-	{Field: store.ResourceAttribute, Key: "service.name"}, {Field: store.ResourceAttribute, Key: "host"},
-	{Field: store.ScopeName}, {Field: store.ScopeVersion}, {Field: store.SpanName}, {Field: store.SpanKind}, {Field: store.SpanStatus},
-	{Field: store.StatusMessage}, {Field: store.SpanDuration}, {Field: store.SpanRoot},
-	{Field: store.EventAttribute, Key: "message"}, {Field: store.EventAttribute, Key: "code"},
-	{Field: store.EventName}, {Field: store.LinkAttribute, Key: "n"},
+	{Field: store.ResourceAttribute, Key: "service.name"},
+	{Field: store.ResourceAttribute, Key: "host"},
+	{Field: store.ScopeName},
+	{Field: store.ScopeVersion},
+	{Field: store.SpanName},
+	{Field: store.SpanKind},
+	{Field: store.SpanStatus},
+	{Field: store.StatusMessage},
+	{Field: store.SpanDuration},
+	{Field: store.SpanRoot},
+	{Field: store.EventAttribute, Key: "message"},
+	{Field: store.EventAttribute, Key: "code"},
+	{Field: store.EventName},
+	{Field: store.LinkAttribute, Key: "n"},
 }
 
 func randomTest(rng *rand.Rand) *store.Test {
