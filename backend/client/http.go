@@ -80,7 +80,11 @@ type remote struct {
 func newRemote(o Options) (*remote, error) {
 	root, err := url.Parse(o.URL)
 	if err != nil || root.Scheme != "http" && root.Scheme != "https" || root.Host == "" || root.RawQuery != "" {
-		return nil, fmt.Errorf("%w: %q: want http://host:port or https://host:port", ErrURL, o.URL)
+		shown := o.URL
+		if err == nil {
+			shown = root.Redacted()
+		}
+		return nil, fmt.Errorf("%w: %q: want http://host:port or https://host:port", ErrURL, shown)
 	}
 	r := &remote{root: root, header: o.Header.Clone(), timeout: o.Timeout, maxBytes: o.MaxBytes}
 	if r.header == nil {

@@ -187,6 +187,9 @@ func TestTail(t *testing.T) {
 			}()
 			send := func(n int, name string) {
 				now := time.Now().UnixNano()
+				if kind == KindThroughline {
+					now = goldenStart.UnixNano() // it is told of what is old, too
+				}
 				s.Send(t, fmt.Appendf(nil, `{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"tailed"}}]},"scopeSpans":[{"spans":[
 					{"traceId":"%s","spanId":"%016x","name":%q,"startTimeUnixNano":"%d","endTimeUnixNano":"%d"}]}]}]}`, id, n, name, now, now+int64(n)))
 			}

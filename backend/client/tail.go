@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"github.com/throughline/throughline/backend/span"
@@ -18,27 +17,46 @@ const (
 	tailLimit = 500
 )
 
+// window is where to look for what has changed.
+type window struct {
+	start, end time.Time
+	ids        map[span.TraceID]struct{} // of the traces that have; nil: any may have
+}
+
+func lately() window {
+	now := time.Now()
+	return window{start: now.Add(-tailWindow), end: now.Add(time.Second)}
+}
+
 // poll is the Tail of a server that can only be asked again and again.
-func poll(ctx context.Context, search func(context.Context, Query) (Found, error), q Query, found func(Match) error) error {
-	changes := make(chan struct{}, 1)
+func poll(ctx context.Context, search searchFunc, q Query, found func(Match) error) error {
+	f := &follower{search: search, query: q, found: found, seen: map[span.TraceID]version{}}
+	// What is there at the beginning has not arrived since.
+	if err := f.ask(ctx, lately(), false); err != nil {
+		return notCancelled(ctx, err)
+	}
 	ticks := time.NewTicker(pollEvery)
 	defer ticks.Stop()
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		for {
-			select {
-			case <-done:
-				return
-			case <-ticks.C:
-			}
-			select {
-			case changes <- struct{}{}:
-			default:
-			}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks.C:
 		}
-	}()
-	return follow(ctx, search, q, changes, nil, found)
+		if err := f.ask(ctx, lately(), true); err != nil {
+			return notCancelled(ctx, err)
+		}
+	}
+}
+
+type searchFunc = func(context.Context, Query) (Found, error)
+
+// follower tells of each trace when it has changed.
+type follower struct {
+	search searchFunc
+	query  Query
+	found  func(Match) error
+	seen   map[span.TraceID]version
 }
 
 // version is what is known of a trace, to see whether it has grown.
@@ -47,56 +65,33 @@ type version struct {
 	end                    uint64
 }
 
-// follow searches at each change and tells of what is new. What is there at the
-// beginning is not.
-func follow(ctx context.Context, search func(context.Context, Query) (Found, error), q Query, changes <-chan struct{}, ended <-chan error, found func(Match) error) error {
-	seen := map[span.TraceID]version{}
-	q.Limit = max(q.Limit, tailLimit)
-	ask := func(tell bool) error {
-		q.End = time.Now().Add(time.Second)
-		q.Start = q.End.Add(-tailWindow)
-		answer, err := search(ctx, q)
-		if err != nil {
-			return err
-		}
-		for i := len(answer.Traces) - 1; i >= 0; i-- { // oldest first
-			m := &answer.Traces[i]
-			is := version{m.SpanCount, m.ErrorCount, m.Matched, m.EndTime}
-			if seen[m.TraceID] == is {
-				continue
-			}
-			seen[m.TraceID] = is
-			if tell {
-				if err := found(*m); err != nil {
-					return err
-				}
-			}
-		}
-		if len(seen) > 4*q.Limit {
-			current := map[span.TraceID]version{}
-			for i := range answer.Traces {
-				current[answer.Traces[i].TraceID] = seen[answer.Traces[i].TraceID]
-			}
-			clear(seen)
-			maps.Copy(seen, current)
-		}
-		return nil
+func (f *follower) ask(ctx context.Context, w window, tell bool) error {
+	q := f.query
+	q.Limit, q.Start, q.End = max(q.Limit, tailLimit), w.start, w.end
+	answer, err := f.search(ctx, q)
+	if err != nil {
+		return err
 	}
-	if err := ask(false); err != nil {
-		return notCancelled(ctx, err)
+	if len(f.seen) > 10*tailLimit {
+		clear(f.seen) // at worst, a trace is told of again
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-ended:
-			return notCancelled(ctx, err)
-		case <-changes:
-			if err := ask(true); err != nil {
-				return notCancelled(ctx, err)
+	for i := len(answer.Traces) - 1; i >= 0; i-- { // oldest first
+		m := &answer.Traces[i]
+		if _, changed := w.ids[m.TraceID]; w.ids != nil && !changed {
+			continue
+		}
+		is := version{m.SpanCount, m.ErrorCount, m.Matched, m.EndTime}
+		if f.seen[m.TraceID] == is {
+			continue
+		}
+		f.seen[m.TraceID] = is
+		if tell {
+			if err := f.found(*m); err != nil {
+				return err
 			}
 		}
 	}
+	return nil
 }
 
 // notCancelled leaves out the errors that ctx's end made.

@@ -1,13 +1,11 @@
 package client
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/throughline/throughline/backend/span"
@@ -111,46 +109,4 @@ func (t *throughline) Operations(ctx context.Context, service string) ([]Operati
 		list = append(list, Operation{Service: o.Service, Name: o.Name, Kind: kind, Counts: &Counts{o.SpanCount, o.ErrorCount}})
 	}
 	return list, nil
-}
-
-// Tail asks again whenever the server says that traces have arrived.
-func (t *throughline) Tail(ctx context.Context, q Query, found func(Match) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	changes := make(chan struct{}, 1)
-	ended := make(chan error, 1)
-	resp, err := t.r.open(ctx, "text/event-stream", native+"stream", nil)
-	if err != nil {
-		return notCancelled(ctx, err)
-	}
-	go func() {
-		defer resp.Body.Close()
-		ended <- events(resp, func(event string) {
-			if event == "trace" || event == "reset" {
-				select {
-				case changes <- struct{}{}:
-				default:
-				}
-			}
-		})
-	}()
-	return follow(ctx, t.Search, q, changes, ended, found)
-}
-
-// maxEvent bounds one line of a stream.
-const maxEvent = 1 << 20
-
-// events calls each for every server-sent event, with its name, until the end.
-func events(resp *http.Response, each func(event string)) error {
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, maxEvent)
-	for lines.Scan() {
-		if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
-			each(name)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("reading the stream of traces: %w", err)
-	}
-	return fmt.Errorf("the server ended the stream of traces")
 }

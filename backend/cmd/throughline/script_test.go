@@ -20,7 +20,7 @@ import (
 	"github.com/throughline/throughline/backend/store"
 )
 
-// The scripts run the real main in processes of its own.
+// The scripts run the real main, in processes of their own.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"throughline": main})
 }

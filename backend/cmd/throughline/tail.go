@@ -172,8 +172,8 @@ func newTailLines(w io.Writer, style terminal.Style, zone *time.Location) func(*
 		if m.ErrorCount > 0 {
 			errs = style.Red(fmt.Sprintf("%8s", "✗ "+fmt.Sprint(m.ErrorCount)))
 		}
-		_, err := fmt.Fprintf(w, "%s  %s  %8s  %5d spans%s  %s: %s\n",
-			terminal.Time(m.StartTime, zone), style.Dim(m.TraceID.String()), durationText(m), m.SpanCount, errs,
+		_, err := fmt.Fprintf(w, "%s  %s  %8s  %9s%s  %s: %s\n",
+			terminal.Time(m.StartTime, zone), style.Dim(m.TraceID.String()), durationText(m), terminal.Count(m.SpanCount, "span"), errs,
 			services.Paint(m.RootService, terminal.Text(m.RootService)), terminal.Text(name))
 		return err
 	}
