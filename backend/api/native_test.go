@@ -129,7 +129,7 @@ func TestNativeErrors(t *testing.T) {
 		"traces/xyz":                              `400 invalid_argument trace id "xyz": 'z' is not a hexadecimal digit`,
 		"traces/" + strings.Repeat("0", 32):       `400 invalid_argument trace id "00000000000000000000000000000000": all zeros`,
 		"traces/5b8efff798038103d269b633813fc60d": `404 not_found trace not found: 5b8efff798038103d269b633813fc60d`,
-		"nothing":                                 `404 not_found /api/native/v1/nothing: no such path`,
+		"nothing": `404 not_found /api/native/v1/nothing: no such path`,
 	} {
 		status, body := f.get(t, "/api/native/v1/"+path)
 		if got := fmt.Sprint(status, " ", errorOf(t, body)); got != want {

@@ -126,8 +126,7 @@ func (db *DB) settle(h *head, from, to int, err error) {
 		h.kill(from, to)
 		db.failed(err)
 	} else if db.lastErr != nil {
-		db.options.Log.Info("the store can write again")
-		db.lastErr = nil
+		db.wellAgain()
 	}
 	h.commit(to)
 }

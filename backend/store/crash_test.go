@@ -256,6 +256,53 @@ func TestFullDiskLeavesNoLogs(t *testing.T) {
 	}
 }
 
+// TestWritableAgain says that it can write once it can, without an append.
+func TestWritableAgain(t *testing.T) {
+	for _, suffix := range []string{".wal", ".tmp", ""} {
+		fs := storetest.NewCrashFS(0)
+		options := crashOptions
+		options.FS = fs
+		db, err := store.Open("data", options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		fs.Fail(func(op, name string) error {
+			if op == "write" && (strings.HasSuffix(name, ".wal") || strings.HasSuffix(name, suffix)) {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		if err := db.Append(t.Context(), numbered(0)); !errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("%q: %v", suffix, err)
+		}
+		if suffix != ".wal" {
+			// The log can be made and not be written: the trial says no.
+			fs.Fail(func(op, name string) error {
+				if op == "write" && strings.HasSuffix(name, ".tmp") {
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+		}
+		before := fs.Ops()
+		for deadline := time.Now().Add(20 * time.Second); fs.Ops() == before && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		}
+		if db.Stats().Unwritable == nil {
+			t.Fatalf("%q: said to be writable", suffix)
+		}
+		fs.Fail(nil)
+		for deadline := time.Now().Add(20 * time.Second); db.Stats().Unwritable != nil; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%q: %v", suffix, db.Stats().Unwritable)
+			}
+		}
+		if err := db.Append(t.Context(), numbered(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestInterval acknowledges at once and syncs soon: what was acknowledged survives
 // the loss of power a little later. When the sync fails, a segment keeps it.
 func TestInterval(t *testing.T) {

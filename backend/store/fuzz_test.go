@@ -130,6 +130,13 @@ func readAll(t *testing.T, file []byte) {
 	} {
 		ask(func(r *reading) error { return newSearch(ctx, r, f).run() })
 	}
+	// A head that has parts of the same traces, and some of the same spans.
+	later := headOf(t, someSpans(rand.New(rand.NewPCG(5, 5)), 90))
+	ask(func(r *reading) error {
+		r.heads = []*headView{later.view(later.n)}
+		r.spreadCalls(0, true, func(*spread) {})
+		return nil
+	})
 	for i := range s.traces() {
 		if i > 1000 {
 			break
@@ -154,13 +161,6 @@ func readAll(t *testing.T, file []byte) {
 		for i := range s.foot.oService.n {
 			s.tally(s.foot.oMinutes, s.foot.oHours, int(i), w, func() func(uint32, int64) { return new(Sketch).add })
 		}
-		return nil
-	})
-	// A head that has parts of the same traces, and some of the same spans.
-	later := headOf(t, someSpans(rand.New(rand.NewPCG(5, 5)), 90))
-	ask(func(r *reading) error {
-		r.heads = []*headView{later.view(later.n)}
-		r.spreadCalls(0, true, func(*spread) {})
 		return nil
 	})
 	runScans(ctx, ask)

@@ -38,6 +38,7 @@ func (db *DB) maintain(done <-chan struct{}) {
 			return
 		case <-db.wake:
 		case <-ticker.C:
+			db.probe()
 			db.rotateIdle()
 			if ticks++; ticks%forgetTicks == 0 {
 				db.mu.Lock()

@@ -35,6 +35,7 @@ const (
 type spread struct {
 	mu      sync.Mutex
 	checked int    // traces with lower numbers have been looked for
+	shown   int    // traces with lower numbers are in the view of who holds mu
 	is      []bool // by trace
 	list    []spreadTrace
 	older   int // spans of the list's traces in older sources
@@ -134,6 +135,7 @@ func (r *reading) spreadCalls(i int, calls bool, f func(s *spread)) {
 			s.list[len(s.list)-1].known = true
 		}
 	}
+	s.shown = len(v.ids)
 	if calls {
 		s.calls.count(r, s, v)
 	}
@@ -155,7 +157,9 @@ func (r *reading) updateAll(s *spread, o *olderSources, v *headView) {
 	r.db.mu.Unlock()
 	var p part // not kept: it refers to older heads
 	for k := range s.list {
-		if t := &s.list[k]; t.last != last[k] {
+		// Another query may have had a later view, with more rows and traces.
+		t := &s.list[k]
+		if int(t.number) < len(v.ids) && (t.last != last[k] || int(t.last) > v.n) {
 			r.update(s, t, o, v, &p)
 			if t.last = last[k]; int(t.last) > v.n {
 				t.last = 0 // there is more than the view shows
@@ -272,6 +276,9 @@ func (s *spread) has(trace uint32) bool { return s.is[trace] }
 // each calls f with the changes of operations, or with those of edges.
 func (s *spread) each(edges bool, f func(c *change)) {
 	for i := range s.list {
+		if int(s.list[i].number) >= s.shown {
+			continue
+		}
 		for k := range s.list[i].changes {
 			if c := &s.list[i].changes[k]; c.edge == edges {
 				f(c)
@@ -284,6 +291,9 @@ func (s *spread) each(edges bool, f func(c *change)) {
 // of the head all of them have, and how many spans they add.
 func (s *spread) counts() (traces, rows, spans int) {
 	for i := range s.list {
+		if int(s.list[i].number) >= s.shown {
+			continue
+		}
 		if s.list[i].known && s.list[i].rows > 0 {
 			traces++
 		}
