@@ -35,7 +35,6 @@ var backendImports = map[string][]string{
 	"query":           {"span", "store", "traceql"},
 	"store":           {"span"},
 	"store/storetest": {"span", "store"},
-	"traceql":         {"span"},
 	"ui":              {},
 	"mocks":           {},
 	"traceql":         {"span"},
