@@ -17,7 +17,7 @@ import (
 	"github.com/throughline/throughline/backend/traceql"
 )
 
-const begin = 1_790_000_000_000_000_000
+const begin uint64 = 1_790_000_000_000_000_000
 
 // many are traces of ten spans, one each millisecond, whose spans all differ in an
 // attribute.
@@ -32,7 +32,7 @@ func many(t *testing.T, dir string, traces int) *store.DB {
 	var batch span.Batch
 	for i := range traces {
 		for j := range 10 {
-			start := uint64(begin + i*1_000_000 + j*1000)
+			start := begin + uint64(i)*1_000_000 + uint64(j)*1000
 			s := span.Span{
 				TraceID: span.TraceID{1, byte(i >> 16), byte(i >> 8), byte(i)}, SpanID: span.SpanID{byte(j + 1)}, Name: "work", Kind: span.KindServer,
 				StartTime: start, EndTime: start + 1000, Resource: resource, Scope: &span.Scope{},

@@ -27,6 +27,11 @@
 // one part of a trace before another) is in FORMAT.md under Statistics. Quantiles
 // have a relative error of at most 0.79 %.
 //
+// [DB.ScanTraces] and [DB.ScanSpans] put conditions to the columns, for languages
+// that are none of this package's business: what [Cond] says of spans is decided by
+// tables of what series have in common, dictionaries, filters and blocks of numbers
+// before spans are made. Traces with spans in several places are put together first.
+//
 // All methods may be called at the same time. Reading holds the locks of appends
 // only to copy the headers of slices. Store does not replicate, and one process
 // owns a directory at a time.

@@ -2,6 +2,9 @@ package store
 
 import (
 	"bytes"
+	"container/heap"
+	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -11,19 +14,18 @@ import (
 // overlaps knows which traces have spans in more than one place: in two segments,
 // in a head and a segment, in two heads, or twice in a segment that was merged. Of
 // all other traces the rows of one place are the spans, each once, so that they are
-// counted and selected by columns. Segments do not change, so what is found of two
-// of them is kept; of a head what it has got since is looked at.
+// counted and selected by columns. Segments do not change, so what is found of them
+// is kept; of a head what it has got since is looked at. A trace may be taken for
+// shared when the other place is gone, which costs time and changes no answer.
 type overlaps struct {
-	mu    sync.Mutex
-	twice map[*segment][]uint32
-	pairs map[segmentPair]*pairOverlap
-	heads map[headPair]*headOverlap
+	mu sync.Mutex
+	// The traces that segments share with each other. Any two of them were compared.
+	segments map[*segment][]uint32
+	heads    map[headPair]*headOverlap
 }
 
-type segmentPair struct{ a, b *segment }
-
-// pairOverlap is the numbers that the traces of both have in each.
-type pairOverlap struct{ a, b []uint32 }
+// manySegments is from how many new ones on all are compared at once.
+const manySegments = 4
 
 type headPair struct {
 	h       *head
@@ -66,37 +68,29 @@ type sharing struct {
 }
 
 // sharing finds the traces that are in several of the reading's places.
-func (r *reading) sharing() *sharing {
+func (r *reading) sharing(ctx context.Context) (*sharing, error) {
 	o := &r.db.overlaps
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.pairs == nil {
-		o.twice, o.pairs, o.heads = map[*segment][]uint32{}, map[segmentPair]*pairOverlap{}, map[headPair]*headOverlap{}
+	if o.heads == nil {
+		o.segments, o.heads = map[*segment][]uint32{}, map[headPair]*headOverlap{}
+	}
+	if err := o.compare(ctx, r.segments); err != nil {
+		return nil, err
 	}
 	out := &sharing{segments: make([]shared, len(r.segments)), heads: make([]shared, len(r.heads))}
 	segments, heads := map[*segment]bool{}, map[*head]bool{}
-	for i, a := range r.segments {
-		segments[a] = true
-		list, ok := o.twice[a]
-		if !ok {
-			list = a.twice()
-			o.twice[a] = list
-		}
-		out.segments[i].add(list, int(a.traces()))
-		for j, b := range r.segments[:i] {
-			p := o.pairs[segmentPair{a, b}]
-			if p == nil {
-				p = a.overlap(b)
-				o.pairs[segmentPair{a, b}] = p
-			}
-			out.segments[i].add(p.a, int(a.traces()))
-			out.segments[j].add(p.b, int(b.traces()))
-		}
+	for i, s := range r.segments {
+		segments[s] = true
+		out.segments[i].add(o.segments[s], int(s.traces()))
 	}
 	for i, v := range r.heads {
 		heads[v.h] = true
 		n := len(v.ids)
 		for j, s := range r.segments {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			h := o.head(headPair{h: v.h, segment: s})
 			h.look(v.ids, s)
 			out.heads[i].add(h.own, n)
@@ -114,8 +108,133 @@ func (r *reading) sharing() *sharing {
 			out.heads[j].add(h.others, len(w.ids))
 		}
 	}
-	o.forget(segments, heads)
-	return out
+	for p := range o.heads {
+		if !heads[p.h] || p.segment != nil && !segments[p.segment] || p.other != nil && !heads[p.other] {
+			delete(o.heads, p)
+		}
+	}
+	return out, nil
+}
+
+// compare makes sure that the segments were compared with each other.
+func (o *overlaps) compare(ctx context.Context, segments []*segment) error {
+	var fresh []*segment
+	for _, s := range segments {
+		if _, ok := o.segments[s]; !ok {
+			fresh = append(fresh, s)
+		}
+	}
+	if len(fresh) >= manySegments {
+		found, err := compareAll(ctx, segments)
+		if err == nil {
+			o.segments = found
+		}
+		return err
+	}
+	for _, s := range fresh {
+		list := s.twice()
+		for t := range o.segments {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			// Readings that began before may have it still, together with s.
+			if !t.acquire() {
+				delete(o.segments, t)
+				continue
+			}
+			var own, others []uint32
+			err := (&reading{segments: []*segment{s, t}}).attempt(func(*reading) error {
+				own, others = s.overlap(t)
+				return nil
+			})
+			_ = t.release()
+			var corrupt *CorruptError
+			if errors.As(err, &corrupt) && corrupt.File == t.name && !slices.Contains(segments, t) {
+				delete(o.segments, t)
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			list = append(list, own...)
+			o.segments[t] = append(o.segments[t], others...)
+		}
+		o.segments[s] = list
+	}
+	return nil
+}
+
+// idCursor goes through the traces of a segment by their ids.
+type idCursor struct {
+	segment *segment
+	order   *cursor
+	at      uint64
+	trace   uint64
+	id      span.TraceID
+}
+
+func (c *idCursor) next() bool {
+	if c.at == c.order.n {
+		return false
+	}
+	c.trace = c.order.get(c.at)
+	c.id = c.segment.traceID(c.trace)
+	c.at++
+	return true
+}
+
+// idHeap has the smallest id on top.
+type idHeap []*idCursor
+
+func (h idHeap) Len() int           { return len(h) }
+func (h idHeap) Less(i, j int) bool { return bytes.Compare(h[i].id[:], h[j].id[:]) < 0 }
+func (h idHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *idHeap) Push(x any)        { *h = append(*h, x.(*idCursor)) }
+func (h *idHeap) Pop() any {
+	old := *h
+	c := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return c
+}
+
+// compareAll finds the traces that segments share by going through all of their ids
+// together: each is looked at once, however many segments there are.
+func compareAll(ctx context.Context, segments []*segment) (map[*segment][]uint32, error) {
+	found := map[*segment][]uint32{}
+	var all idHeap
+	for _, s := range segments {
+		found[s] = nil
+		if c := (&idCursor{segment: s, order: newCursor(s.packed(s.foot.traceOrder))}); c.next() {
+			all = append(all, c)
+		}
+	}
+	heap.Init(&all)
+	var last idCursor // the trace before, and whether it is among those found
+	some, noted := false, false
+	for n := 0; len(all) > 0; n++ {
+		if n&0xffff == 0 {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+		}
+		c := all[0]
+		if some && c.id == last.id {
+			if !noted {
+				found[last.segment] = append(found[last.segment], uint32(last.trace))
+			}
+			found[c.segment] = append(found[c.segment], uint32(c.trace))
+			noted = true
+		} else {
+			noted = false
+		}
+		some, last.segment, last.trace, last.id = true, c.segment, c.trace, c.id
+		if c.next() {
+			heap.Fix(&all, 0)
+		} else {
+			heap.Pop(&all)
+		}
+	}
+	return found, nil
 }
 
 func (o *overlaps) head(k headPair) *headOverlap {
@@ -125,25 +244,6 @@ func (o *overlaps) head(k headPair) *headOverlap {
 		o.heads[k] = h
 	}
 	return h
-}
-
-// forget drops what is of segments and heads that are gone.
-func (o *overlaps) forget(segments map[*segment]bool, heads map[*head]bool) {
-	for s := range o.twice {
-		if !segments[s] {
-			delete(o.twice, s)
-		}
-	}
-	for p := range o.pairs {
-		if !segments[p.a] || !segments[p.b] {
-			delete(o.pairs, p)
-		}
-	}
-	for p := range o.heads {
-		if !heads[p.h] || p.segment != nil && !segments[p.segment] || p.other != nil && !heads[p.other] {
-			delete(o.heads, p)
-		}
-	}
 }
 
 // look looks for the traces of a head that came since it looked last.
@@ -181,36 +281,31 @@ func (s *segment) twice() (list []uint32) {
 	return list
 }
 
-// overlap is the traces that are in both segments.
-func (s *segment) overlap(o *segment) *pairOverlap {
-	p := &pairOverlap{}
-	if s.traces() == 0 || o.traces() == 0 {
-		return p
+// overlap is the traces that are in both segments, by their numbers in each.
+func (s *segment) overlap(o *segment) (own, others []uint32) {
+	if s.traces() > o.traces() {
+		others, own = o.overlap(s)
+		return own, others
 	}
-	few, many := s, o
-	if few.traces() > many.traces() {
-		few, many = many, few
+	if s.traces() == 0 {
+		return nil, nil
 	}
-	bloom := many.bytes(many.foot.bloom, many.foot.bloomN)
-	var a, b []uint32
-	hi, lo := newCursor(few.packed(few.foot.traceHi)), newCursor(few.packed(few.foot.traceLo))
+	bloom := o.bytes(o.foot.bloom, o.foot.bloomN)
+	hi, lo := newCursor(s.packed(s.foot.traceHi)), newCursor(s.packed(s.foot.traceLo))
 	var id span.TraceID
-	for t := range few.traces() {
+	for t := range s.traces() {
 		putBigEndian(id[:8], hi.get(t))
 		putBigEndian(id[8:], lo.get(t))
 		if !bloomHas(bloom, hashBytes(id[:])) {
 			continue
 		}
-		n := len(b)
-		many.find(id, func(trace uint64) { b = append(b, uint32(trace)) })
-		if len(b) > n {
-			a = append(a, uint32(t))
+		n := len(others)
+		o.find(id, func(trace uint64) { others = append(others, uint32(trace)) })
+		if len(others) > n {
+			own = append(own, uint32(t))
 		}
 	}
-	if p.a, p.b = a, b; few != s {
-		p.a, p.b = b, a
-	}
-	return p
+	return own, others
 }
 
 // sharedRows is the rows of a segment's shared traces, in order.

@@ -53,7 +53,11 @@ func (db *DB) ScanSpans(ctx context.Context, scan *SpanScan) error {
 }
 
 func (r *reading) scanSpans(ctx context.Context, scan *SpanScan) error {
-	s := &spanScan{SpanScan: scan, span: newScanRange(scan.Start, scan.End), shared: r.sharing(), max: scan.MaxValues, plans: make([]spanPlan, len(r.segments))}
+	shared, err := r.sharing(ctx)
+	if err != nil {
+		return err
+	}
+	s := &spanScan{SpanScan: scan, span: newScanRange(scan.Start, scan.End), shared: shared, max: scan.MaxValues, plans: make([]spanPlan, len(r.segments))}
 	if s.max <= 0 {
 		s.max = 1 << 20
 	}

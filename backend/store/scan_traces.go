@@ -72,8 +72,12 @@ func (db *DB) ScanTraces(ctx context.Context, scan *TraceScan) (result ScanResul
 }
 
 func (r *reading) scanTraces(ctx context.Context, scan *TraceScan) (ScanResult, error) {
+	shared, err := r.sharing(ctx)
+	if err != nil {
+		return ScanResult{}, err
+	}
 	s := &traceScan{
-		TraceScan: scan, span: newScanRange(scan.Start, scan.End), limit: math.MaxInt, shared: r.sharing(),
+		TraceScan: scan, span: newScanRange(scan.Start, scan.End), limit: math.MaxInt, shared: shared,
 		plans: make([]tracePlan, len(r.segments)), project: scan.Project.clone(), driver: scan.Select.driver(),
 	}
 	if scan.Limit > 0 && scan.Limit < math.MaxInt {
@@ -88,7 +92,7 @@ func (r *reading) scanTraces(ctx context.Context, scan *TraceScan) (ScanResult, 
 	if scan.IDs != nil {
 		n = len(scan.IDs)
 	}
-	err := r.work(ctx, n, s.worker)
+	err = r.work(ctx, n, s.worker)
 	return s.result(), err
 }
 

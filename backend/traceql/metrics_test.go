@@ -194,7 +194,7 @@ func differences(got, want map[string]map[uint64]float64) string {
 func TestSketch(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for _, n := range []int{1, 2, 63, 64, 65, 66, 1000, 20_000} {
-		var a, b sketch
+		var a, b, c sketch
 		var all []float64
 		for range n {
 			v := math.Exp(r.NormFloat64()*5 + 10)
@@ -202,6 +202,7 @@ func TestSketch(t *testing.T) {
 				v = float64(r.IntN(3))
 			}
 			all = append(all, v)
+			c.add(v, 1)
 			if r.IntN(2) == 0 {
 				a.add(v, 1)
 			} else {
@@ -210,6 +211,14 @@ func TestSketch(t *testing.T) {
 		}
 		a.merge(&b)
 		sort.Float64s(all)
+		qs := []float64{0.5, 0.9, 0.99, 0, 1, 0.01}
+		together := make([]float64, len(qs))
+		c.quantiles(qs, together)
+		for i, q := range qs {
+			if alone := c.quantile(q); alone != together[i] {
+				t.Errorf("quantile %v of %d values is %v together with others, %v alone", q, n, together[i], alone)
+			}
+		}
 		for _, q := range []float64{0, 0.01, 0.25, 0.5, 0.9, 0.99, 1} {
 			want := all[max(0, int(math.Ceil(q*float64(n)))-1)]
 			if got := a.quantile(q); math.Abs(got-want) > 0.008*want {

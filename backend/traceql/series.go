@@ -94,12 +94,14 @@ func (a *Accumulator) append(out []Series, g *Group) []Series {
 	}
 	switch a.metrics.fn {
 	case QuantileOverTime:
+		n := len(a.metrics.quantiles)
+		values := make([]float64, n*a.intervals.n)
+		for i := range g.sketches {
+			g.sketches[i].quantiles(a.metrics.quantiles, values[i*n:][:n])
+		}
 		for k, q := range a.metrics.quantiles {
 			s := a.series(append(slices.Clip(labels), Named{labelQuantile, FloatValue(q)}), func(i int) float64 {
-				if g.sketches[i].total == 0 {
-					return 0
-				}
-				return g.sketches[i].quantile(q) / a.metrics.perUnit
+				return values[i*n+k] / a.metrics.perUnit
 			})
 			if k == 0 {
 				s.Exemplars = a.exemplarsOf(g.exemplars)

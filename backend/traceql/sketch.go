@@ -234,6 +234,41 @@ func middle(number int32) float64 {
 	return math.Ldexp(0.5+(float64(within)+0.5)/(2*perOctave), exponent)
 }
 
+// quantiles sets out to the quantiles, 0 where there is no value. Those of a sketch
+// that is not larger than what is pending are read from a table.
+func (s *sketch) quantiles(qs, out []float64) {
+	if s.total > 0 && s.counted && len(s.buckets) == 0 && len(s.pending) > 0 {
+		if lo, hi := slices.Min(s.pending), slices.Max(s.pending); hi-lo < foldRange {
+			var counts [foldRange]uint16
+			for _, b := range s.pending {
+				counts[b-lo]++
+			}
+			at, passed := -1, s.zero // of all values, up to bucket lo+at
+			for k, q := range qs {
+				rank := q * s.total
+				if rank <= s.zero && s.zero > 0 {
+					out[k] = min(0, s.min)
+					continue
+				}
+				if k > 0 && q < qs[k-1] || at < 0 {
+					at, passed = 0, s.zero+float64(counts[0])
+				}
+				for passed < rank && at < int(hi-lo) {
+					at++
+					passed += float64(counts[at])
+				}
+				out[k] = min(max(middle(lo+int32(at)), s.min), s.max)
+			}
+			return
+		}
+	}
+	for k, q := range qs {
+		if out[k] = 0; s.total > 0 {
+			out[k] = s.quantile(q)
+		}
+	}
+}
+
 // quantile is the smallest value that at least that part of all is not above.
 func (s *sketch) quantile(q float64) float64 {
 	if s.total == 0 {
