@@ -313,7 +313,7 @@ func TestEqual(t *testing.T) {
 			spans = spans[n:]
 		}
 		h := newHeld(naive)
-		const n = 100
+		const n = 60
 		answered := compare(t, rng, db, h, n)
 		compareTags(t, rng, query.New(db, query.Options{}), h, 30)
 		if err := db.Close(); err != nil {

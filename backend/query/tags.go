@@ -137,7 +137,7 @@ func (v *valueScan) begin() {
 
 // add takes a value; it is errEnough when there are more than wanted.
 func (v *valueScan) add(value traceql.Value) error {
-	if value.IsNil() {
+	if value.IsNil() || value.Equal(traceql.StringValue("")) && v.ofService() {
 		return nil
 	}
 	key := value.Type().String() + ":" + value.Text()
@@ -151,6 +151,13 @@ func (v *valueScan) add(value traceql.Value) error {
 		return errEnough
 	}
 	return nil
+}
+
+// ofService says whether the values are names of services, of which the empty one
+// is that of resources without a name.
+func (v *valueScan) ofService() bool {
+	a := v.Attribute
+	return a.Intrinsic == traceql.IntrinsicRootService || a.Scope == traceql.ScopeResource && !a.Parent && a.Name == "service.name"
 }
 
 // columns reads the values from columns.

@@ -22,7 +22,8 @@ func (h held) values(q *traceql.Query, a traceql.Attribute) map[string]bool {
 	e, v := p.NewEvaluator(), traceql.NewView(p)
 	out := map[string]bool{}
 	add := func(v traceql.Value) {
-		if !v.IsNil() {
+		service := a.Intrinsic == traceql.IntrinsicRootService || a.Scope == traceql.ScopeResource && !a.Parent && a.Name == "service.name"
+		if !v.IsNil() && !(service && v.Equal(traceql.StringValue(""))) {
 			out[fmt.Sprint(v.Type(), v)] = true
 		}
 	}

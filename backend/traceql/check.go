@@ -182,8 +182,8 @@ func (p *parser) binaryType(e *Binary) (Type, *SyntaxError) {
 	if !fit(l, r) {
 		return mismatch("two values of one type")
 	}
-	if e.Op == OpEqual && (alwaysThere(l) && isNilLiteral(e.Right) || alwaysThere(r) && isNilLiteral(e.Left)) {
-		return mismatch("an attribute to compare with nil: every span has its intrinsics")
+	if e.Op == OpEqual && (alwaysThere(e.Left, l) && isNilLiteral(e.Right) || alwaysThere(e.Right, r) && isNilLiteral(e.Left)) {
+		return mismatch("an attribute to compare with nil: every span has its intrinsics and resource.service.name")
 	}
 	if e.Op != OpEqual && e.Op != OpNotEqual && (!ordered(l) || !ordered(r)) {
 		return mismatch("two numbers, durations or strings")
@@ -197,8 +197,11 @@ func fit(l, r Type) bool {
 
 func ordered(t Type) bool { return t.numeric() || t == TypeString || t == TypeAny }
 
-// alwaysThere is true of the types that only intrinsics and literals have.
-func alwaysThere(t Type) bool { return t != TypeAny && t != TypeNil }
+// alwaysThere reports whether an expression of that type is nil for no span.
+func alwaysThere(x Expr, t Type) bool {
+	f, ok := x.(*Field)
+	return ok && f.Attribute == serviceName || t != TypeAny && t != TypeNil
+}
 
 func isNilLiteral(x Expr) bool {
 	l, ok := x.(*Literal)

@@ -5,7 +5,7 @@ package traceql
 // attribute is missing (OpEqual) or there (OpNotEqual), what is missing fulfils no
 // other, nor does an attribute of another type than the literal, of which integers
 // and floats are two; of arrays, events and links one element that fulfils it is
-// enough.
+// enough. A missing resource.service.name is the empty string.
 type Condition struct {
 	Attribute Attribute
 	Op        Op // a comparison
@@ -143,7 +143,7 @@ func predicate(x Expr) (p Predicate, exact bool) {
 			r, re := predicate(x.Right)
 			if x.Op == OpAnd {
 				// Statements about one event each do not say that it is the same.
-				return and(l, r), le && re && !(readsItems(x.Left) && readsItems(x.Right))
+				return and(l, r), le && re && !sharesItems(x.Left, x.Right)
 			}
 			return or(l, r), le && re
 		case x.Op.Comparison():
@@ -153,11 +153,16 @@ func predicate(x Expr) (p Predicate, exact bool) {
 	return Predicate{}, false
 }
 
-// readsItems reports whether an expression reads events or links.
-func readsItems(x Expr) bool {
-	reads := false
-	fieldsOf(x, func(f *Field) { reads = reads || f.Multiple() != ScopeNone })
-	return reads
+// sharesItems reports whether both expressions read events, or both read links.
+func sharesItems(l, r Expr) bool {
+	reads := map[Scope]bool{}
+	fieldsOf(l, func(f *Field) { reads[f.Multiple()] = true })
+	shares := false
+	fieldsOf(r, func(f *Field) {
+		scope := f.Multiple()
+		shares = shares || scope != ScopeNone && reads[scope]
+	})
+	return shares
 }
 
 func comparisonPredicate(x *Binary) (p Predicate, exact bool) {

@@ -3,6 +3,7 @@ package traceql
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/throughline/throughline/backend/span"
@@ -72,6 +73,24 @@ func TestSearchEqualsOracle(t *testing.T) {
 	}
 }
 
+// Judging spans allocates nothing for each, whatever the answer.
+func TestSearchDoesNotAllocatePerSpan(t *testing.T) {
+	tr := benchTrace()
+	for _, text := range []string{
+		`{ resource.service.name = "orders" && span.http.response.status_code >= 500 && duration > 1ms }`,
+		`{ span.url.path =~ ".*/99[0-9]" || event:name = "x" || !span.absent }`,
+		`{ resource.service.name = "front" } >> { parent.http.request.method = "GET" && span.http.response.status_code + 1 = 501 }`,
+	} {
+		p := compiled(t, text)
+		e, view := p.NewEvaluator(), NewView(p)
+		run := func() { e.Search(view.Reset(tr)) }
+		run()
+		if n := testing.AllocsPerRun(20, run); n > 10 {
+			t.Errorf("%s: %v allocations for %d spans", text, n, len(tr.Spans))
+		}
+	}
+}
+
 // dump writes a trace for a failure.
 func dump(t *span.Trace) string {
 	o := oracle{Trace: t}
@@ -96,4 +115,47 @@ func dump(t *span.Trace) string {
 		s += "\n"
 	}
 	return s
+}
+
+// Whatever parses can be run, and never fails or hangs.
+func FuzzRun(f *testing.F) {
+	for _, line := range lines(f, "testdata/valid.txt") {
+		text, _, _ := strings.Cut(line, "\t")
+		f.Add(text)
+	}
+	traces := []*span.Trace{readTrace(f, "testdata/shop.json"), readTrace(f, "../../testdata/traces/parent-cycle.json")}
+	r := rand.New(rand.NewPCG(11, 12))
+	for range 3 {
+		traces = append(traces, randomTrace(r, 8))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		q, err := Parse(text)
+		if err != nil {
+			return
+		}
+		q.Conditions()
+		p := Compile(q)
+		e, view := p.NewEvaluator(), NewView(p)
+		if q.Metrics != nil {
+			a, err := p.NewAccumulator(Range{testStart, testStart + 5*testStep, testStep}, MetricsOptions{MaxExemplars: 3})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, tr := range traces {
+				if err := a.Observe(e, view.Reset(tr)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a.Result()
+			return
+		}
+		for _, tr := range traces {
+			for _, set := range e.Search(view.Reset(tr)) {
+				if len(set.Spans) == 0 {
+					t.Fatalf("%s: a spanset without spans", q)
+				}
+				e.Shown(nil, int(set.Spans[0]))
+			}
+		}
+	})
 }

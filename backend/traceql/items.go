@@ -123,18 +123,23 @@ func (c *itemCompiler) compare(f *Field, op Op, lit Value, m *Matcher) itemBool 
 			return get(e, i, it, k).IsNil() == (op == OpEqual)
 		}
 	}
-	compare := comparerFor(f)
-	if f.Intrinsic == IntrinsicLinkTraceID && op != OpMatch && op != OpNotMatch {
+	switch {
+	case f.Intrinsic == IntrinsicNone:
+		return func(e *Evaluator, i int, it items, k int) bool {
+			v := get(e, i, it, k)
+			return holdsLiteral(op, &v, &lit, m)
+		}
+	case f.Intrinsic == IntrinsicLinkTraceID && op != OpMatch && op != OpNotMatch:
 		lit.text = trimZeros(lit.text)
 		return func(e *Evaluator, i int, it items, k int) bool {
 			v := get(e, i, it, k)
 			v.text = trimZeros(v.text)
-			return compare(op, &v, &lit, m)
+			return holds(op, &v, &lit, m)
 		}
 	}
 	return func(e *Evaluator, i int, it items, k int) bool {
 		v := get(e, i, it, k)
-		return compare(op, &v, &lit, m)
+		return holds(op, &v, &lit, m)
 	}
 }
 

@@ -24,7 +24,8 @@ type MetricsOptions struct {
 	// MaxBytes is about how much memory an accumulator takes at most, 256 MiB by
 	// default.
 	MaxBytes int64
-	// MaxExemplars is how many exemplars the answer has at most, none by default.
+	// MaxExemplars is about how many exemplars the answer has at most, spread evenly
+	// over its time; none by default.
 	MaxExemplars int
 	// Weighted counts a span that was sampled with a probability (tracestate
 	// ot=th) as many times as spans like it were made. Tempo counts each once.
@@ -95,7 +96,7 @@ type metricsProgram struct {
 	field     valueFunc // nil for rate, count_over_time and compare
 	by        []valueFunc
 	names     []string
-	unit      float64 // of the field's values in those of samples: durations are in seconds
+	perUnit   float64 // how many of the field's values make one of a sample: 1e9 ns a second
 	query     *Metrics
 
 	// Of compare.
@@ -104,10 +105,10 @@ type metricsProgram struct {
 }
 
 func (c *compiler) metrics(m *Metrics) *metricsProgram {
-	p := &metricsProgram{fn: m.Func, quantiles: m.Quantiles, unit: 1, query: m}
+	p := &metricsProgram{fn: m.Func, quantiles: m.Quantiles, perUnit: 1, query: m}
 	if m.Field != nil {
 		if m.Field.Type() == TypeDuration {
-			p.unit = 1e-9
+			p.perUnit = 1e9
 		}
 		p.field = c.field(m.Field.Attribute)
 	}
@@ -136,7 +137,7 @@ type Accumulator struct {
 
 	groups    map[string]*Group
 	comparing *comparison
-	exemplars int // how many there are
+	exemplars []int // how many there are in each interval
 	bytes     int64
 	key       []byte
 	labels    []Value
@@ -169,6 +170,9 @@ func (p *Program) NewAccumulator(r Range, o MetricsOptions) (*Accumulator, error
 		o.MaxBytes = 256 << 20
 	}
 	a := &Accumulator{program: p, metrics: p.metrics, intervals: iv, options: o, groups: map[string]*Group{}}
+	if o.MaxExemplars > 0 {
+		a.exemplars = make([]int, iv.n)
+	}
 	if p.metrics.fn == Compare {
 		a.comparing = newComparison(p.metrics, iv)
 	}
@@ -231,12 +235,20 @@ func (a *Accumulator) observe(e *Evaluator, i, at int, weight float64) error {
 		return err
 	}
 	a.bytes += int64(g.observe(a.metrics, at, value, weight))
-	if a.exemplars < a.options.MaxExemplars && g.wantsExemplar(at) {
-		a.exemplars++
+	if a.exemplars != nil && a.wantsExemplar(at) {
 		start, _ := e.trace.Times(i)
 		g.exemplars = append(g.exemplars, Exemplar{TraceID: e.trace.TraceID(), SpanID: e.trace.SpanID(i), Time: start, Value: value, interval: at})
 	}
 	return nil
+}
+
+// wantsExemplar spreads the exemplars over the intervals.
+func (a *Accumulator) wantsExemplar(at int) bool {
+	if a.exemplars[at] >= max(1, a.options.MaxExemplars/a.intervals.n) {
+		return false
+	}
+	a.exemplars[at]++
+	return true
 }
 
 // group finds the group of a span by the values of by().
@@ -244,6 +256,9 @@ func (a *Accumulator) group(e *Evaluator, i int) (*Group, error) {
 	a.key, a.labels = a.key[:0], a.labels[:0]
 	for _, by := range a.metrics.by {
 		v := by(e, i)
+		if v.typ == TypeList {
+			v = Nil // an array is no label, as in Tempo
+		}
 		a.labels = append(a.labels, v)
 		a.key = appendKey(a.key, v)
 	}
@@ -394,8 +409,7 @@ func (a *Accumulator) Merge(o *Accumulator) error {
 			}
 		}
 		for _, x := range from.exemplars {
-			if a.exemplars < a.options.MaxExemplars {
-				a.exemplars++
+			if a.wantsExemplar(x.interval) {
 				to.exemplars = append(to.exemplars, x)
 			}
 		}

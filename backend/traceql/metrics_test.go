@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sort"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,9 +20,9 @@ func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint6
 		at     uint64
 	}
 	values := map[key][]float64{}
-	unit := 1.0
+	perUnit := 1.0
 	if q.Metrics.Field != nil && q.Metrics.Field.Type() == TypeDuration {
-		unit = 1e-9
+		perUnit = 1e9
 	}
 	for _, tr := range traces {
 		o := oracle{Trace: tr}
@@ -34,6 +35,9 @@ func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint6
 				labels := ""
 				for _, by := range q.Metrics.By {
 					v := o.value(&by, i)
+					if v.typ == TypeList {
+						v = Nil
+					}
 					labels += fmt.Sprintf("%s=%s %v;", by.Attribute, v.typ, v)
 				}
 				value := 1.0
@@ -68,17 +72,17 @@ func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint6
 		case CountOverTime:
 			set(k.labels, k.at, sum)
 		case SumOverTime:
-			set(k.labels, k.at, sum*unit)
+			set(k.labels, k.at, sum/perUnit)
 		case AvgOverTime:
-			set(k.labels, k.at, sum/float64(len(all))*unit)
+			set(k.labels, k.at, sum/float64(len(all))/perUnit)
 		case MinOverTime:
-			set(k.labels, k.at, slices.Min(all)*unit)
+			set(k.labels, k.at, slices.Min(all)/perUnit)
 		case MaxOverTime:
-			set(k.labels, k.at, slices.Max(all)*unit)
+			set(k.labels, k.at, slices.Max(all)/perUnit)
 		case QuantileOverTime:
 			sort.Float64s(all)
 			for _, p := range q.Metrics.Quantiles {
-				set(k.labels+fmt.Sprintf("p=float %v;", FloatValue(p)), k.at, all[max(0, int(math.Ceil(p*float64(len(all))))-1)]*unit)
+				set(k.labels+fmt.Sprintf("p=float %v;", FloatValue(p)), k.at, all[max(0, int(math.Ceil(p*float64(len(all))))-1)]/perUnit)
 			}
 		case HistogramOverTime:
 			for _, v := range all {
@@ -86,7 +90,7 @@ func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint6
 				for bucket < v {
 					bucket *= 2
 				}
-				label := k.labels + fmt.Sprintf("__bucket=float %v;", FloatValue(bucket*unit))
+				label := k.labels + fmt.Sprintf("__bucket=float %v;", FloatValue(bucket/perUnit))
 				set(label, k.at, out[label][k.at]+1)
 			}
 		}
@@ -240,5 +244,78 @@ func TestMetricsAreBounded(t *testing.T) {
 	}
 	if err == nil || len(a.Result()) != 10 {
 		t.Errorf("error %v, %d series", err, len(a.Result()))
+	}
+}
+
+// Exemplars say which spans are behind a series, and lie in its intervals.
+func TestExemplars(t *testing.T) {
+	tr := readTrace(t, "testdata/shop.json")
+	start := tr.Spans[0].StartTime
+	for text, want := range map[string]string{
+		`{ } | count_over_time() by(resource.service.name)`:                  `front: POST /checkout=1 charge card=1 payments: POST /charge=2 UPDATE cards=1`,
+		`{ } | max_over_time(duration)`:                                      `POST /checkout=0.12 charge card=0.05 POST /charge=0.04 UPDATE cards=0.02`,
+		`{ } | histogram_over_time(duration) by(kind)`:                       `client,0.033554432: UPDATE cards=1 client,0.067108864: charge card=1 server,0.067108864: POST /charge=1 server,0.134217728: POST /checkout=1`,
+		`{ name = "POST /charge" } | quantile_over_time(duration, 0.5, 0.9)`: `0.5: POST /charge=0.04`,
+	} {
+		p := compiled(t, text)
+		a, err := p.NewAccumulator(Range{start, start + 40e6, 10e6}, MetricsOptions{MaxExemplars: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Observe(p.NewEvaluator(), NewView(p).Reset(tr)); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range a.Result() {
+			if len(s.Exemplars) == 0 {
+				continue
+			}
+			var labels []string
+			for _, l := range s.Labels {
+				if l.Name != labelName {
+					labels = append(labels, l.Value.Text())
+				}
+			}
+			if len(labels) > 0 {
+				got = append(got, strings.Join(labels, ",")+":")
+			}
+			for _, x := range s.Exemplars {
+				for i := range tr.Spans {
+					if tr.Spans[i].SpanID == x.SpanID {
+						got = append(got, fmt.Sprintf("%s=%v", tr.Spans[i].Name, x.Value))
+					}
+				}
+			}
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%s:\n got %s\nwant %s", text, s, want)
+		}
+	}
+}
+
+// Borders as Tempo draws them: ends belong to the interval before.
+func TestIntervals(t *testing.T) {
+	for _, c := range []struct {
+		r    Range
+		want map[uint64]uint64 // the time of the sample that a span counts for, 0 for none
+	}{
+		{Range{100, 140, 10}, map[uint64]uint64{89: 0, 90: 0, 91: 100, 100: 100, 101: 110, 110: 110, 139: 140, 140: 140, 141: 0}},
+		{Range{103, 138, 10}, map[uint64]uint64{90: 0, 91: 100, 103: 110, 138: 140, 140: 140, 141: 0}},
+		{Range{0, 20, 10}, map[uint64]uint64{1: 10, 20: 20, 21: 0}},
+		{Range{Start: 100, End: 140}, map[uint64]uint64{100: 0, 101: 140, 140: 140, 141: 0}},
+	} {
+		iv, err := newIntervals(c.r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at, want := range c.want {
+			got := uint64(0)
+			if i := iv.index(at); i >= 0 {
+				got = iv.time(i)
+			}
+			if got != want {
+				t.Errorf("%+v: a span at %d counts for %d, want %d", c.r, at, got, want)
+			}
+		}
 	}
 }

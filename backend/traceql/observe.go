@@ -9,6 +9,9 @@ import (
 // Holds reports whether one value of the attribute fulfils the condition; Nil is
 // that of a span without one, or of an event or link.
 func (c *Condition) Holds(v Value) bool {
+	if c.Attribute == serviceName {
+		v = orEmpty(v)
+	}
 	switch {
 	case c.Value.IsNil():
 		return v.IsNil() == (c.Op == OpEqual)
@@ -51,12 +54,20 @@ type Group struct {
 	at       int
 }
 
-// Group returns the group of the values of by(), in their order. The values are
-// copied. Asking for a group is observing a span in it: call it only when there is
-// one, and, if the function has an attribute, one with a number.
+// Group returns the group of what by() has of a span, in its order; labels that are
+// none, as arrays, are corrected in place, and copied. Asking for a group is
+// observing a span in it: call it only when there is one, and, if the function has
+// an attribute, one with a value that it Takes.
 func (a *Accumulator) Group(labels []Value) (*Group, error) {
 	a.key = a.key[:0]
-	for _, v := range labels {
+	for i, v := range labels {
+		switch {
+		case v.typ == TypeList:
+			v = Nil
+		case a.metrics.query.By[i].Attribute == serviceName:
+			v = orEmpty(v)
+		}
+		labels[i] = v
 		a.key = appendKey(a.key, v)
 	}
 	if g, ok := a.groups[string(a.key)]; ok {
@@ -91,16 +102,11 @@ func (a *Accumulator) Add(g *Group, start uint64, value float64) (exemplar bool)
 		g.from = g.to - min(g.to, a.intervals.step)
 	}
 	a.bytes += int64(g.observe(a.metrics, g.at, value, 1))
-	return a.exemplars < a.options.MaxExemplars && g.wantsExemplar(g.at)
+	return a.exemplars != nil && a.wantsExemplar(g.at)
 }
 
 // AddExemplar adds the span of which Add said that it is wanted.
 func (a *Accumulator) AddExemplar(g *Group, x Exemplar) {
 	x.interval = g.at
-	a.exemplars++
 	g.exemplars = append(g.exemplars, x)
-}
-
-func (g *group) wantsExemplar(at int) bool {
-	return len(g.exemplars) == 0 || g.exemplars[len(g.exemplars)-1].interval != at
 }

@@ -447,7 +447,10 @@ func (o oracle) values(a Attribute, i int) []Value {
 		case ScopeSpan:
 			return find(s.Attributes)
 		case ScopeResource:
-			return find(s.Resource.Attributes)
+			if found := find(s.Resource.Attributes); len(found) > 0 || a.Name != "service.name" {
+				return found
+			}
+			return []Value{StringValue("")}
 		case ScopeInstrumentation:
 			return find(s.Scope.Attributes)
 		case ScopeEvent:

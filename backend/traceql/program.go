@@ -176,19 +176,16 @@ func (c *compiler) compareField(f *Field, op Op, lit Value, m *Matcher) boolFunc
 	if lit.IsNil() {
 		return func(e *Evaluator, i int) bool { return get(e, i).IsNil() == (op == OpEqual) }
 	}
-	compare := comparerFor(f)
+	if f.Intrinsic == IntrinsicNone {
+		return func(e *Evaluator, i int) bool {
+			v := get(e, i)
+			return holdsLiteral(op, &v, &lit, m)
+		}
+	}
 	return func(e *Evaluator, i int) bool {
 		v := get(e, i)
-		return compare(op, &v, &lit, m)
+		return holds(op, &v, &lit, m)
 	}
-}
-
-// comparerFor is how values of a field are compared with a literal.
-func comparerFor(f *Field) func(op Op, v, lit *Value, m *Matcher) bool {
-	if f.Intrinsic == IntrinsicNone {
-		return holdsLiteral
-	}
-	return holds
 }
 
 func compareID(trace bool, op Op, text string) boolFunc {
@@ -299,9 +296,21 @@ func (c *compiler) field(a Attribute) valueFunc {
 		return func(e *Evaluator, _ int) Value { return e.ofRoot(n) }
 	}
 	n := c.number(a)
+	if a == serviceName {
+		return func(e *Evaluator, i int) Value { return orEmpty(e.trace.Value(i, n)) }
+	}
 	return func(e *Evaluator, i int) Value { return e.trace.Value(i, n) }
 }
 
+// orEmpty is the empty string for nil.
+func orEmpty(v Value) Value {
+	if v.IsNil() {
+		return StringValue("")
+	}
+	return v
+}
+
+// serviceName is never nil: a resource without it has the empty one.
 var serviceName = Attribute{Scope: ScopeResource, Name: "service.name"}
 
 // Evaluator runs a program on one trace after the other. One goroutine may use it
@@ -371,10 +380,8 @@ func (e *Evaluator) ofRoot(attribute int) Value {
 			}
 		}
 	}
-	if e.root >= 0 {
-		if v := e.trace.Value(e.root, attribute); !v.IsNil() {
-			return v
-		}
+	if e.root < 0 {
+		return StringValue("")
 	}
-	return StringValue("")
+	return orEmpty(e.trace.Value(e.root, attribute))
 }

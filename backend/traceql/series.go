@@ -27,8 +27,10 @@ type Sample struct {
 type Exemplar struct {
 	TraceID span.TraceID
 	SpanID  span.SpanID
-	Time    uint64  // unix nanoseconds
-	Value   float64 // of the function's attribute; NaN for rate() and count_over_time()
+	Time    uint64 // unix nanoseconds
+	// Value is that of the span's attribute, of functions that count that of the
+	// sample it went into.
+	Value float64
 
 	interval int
 }
@@ -90,30 +92,19 @@ func (a *Accumulator) append(out []Series, g *Group) []Series {
 	for i, v := range g.labels {
 		labels = append(labels, Named{a.metrics.names[i], v})
 	}
-	iv := &a.intervals
-	exemplars := slices.Clone(g.exemplars)
-	for i := range exemplars {
-		exemplars[i].Value *= a.metrics.unit
-	}
-	one := func(labels []Named, value func(i int) float64) {
-		s := Series{Labels: labels, Exemplars: exemplars}
-		for i := range iv.n {
-			if v := value(i); !math.IsNaN(v) {
-				s.Samples = append(s.Samples, Sample{iv.time(i), v})
-			}
-		}
-		out = append(out, s)
-	}
 	switch a.metrics.fn {
 	case QuantileOverTime:
-		for _, q := range a.metrics.quantiles {
-			one(append(slices.Clip(labels), Named{labelQuantile, FloatValue(q)}), func(i int) float64 {
+		for k, q := range a.metrics.quantiles {
+			s := a.series(append(slices.Clip(labels), Named{labelQuantile, FloatValue(q)}), func(i int) float64 {
 				if g.sketches[i].total == 0 {
 					return 0
 				}
-				return g.sketches[i].quantile(q) * a.metrics.unit
+				return g.sketches[i].quantile(q) / a.metrics.perUnit
 			})
-			exemplars = nil
+			if k == 0 {
+				s.Exemplars = a.exemplarsOf(g.exemplars)
+			}
+			out = append(out, s)
 		}
 		return out
 	case HistogramOverTime:
@@ -124,25 +115,58 @@ func (a *Accumulator) append(out []Series, g *Group) []Series {
 			}
 		}
 		for _, b := range slices.Sorted(maps.Keys(buckets)) {
-			one(append(slices.Clip(labels), Named{labelBucket, FloatValue(math.Ldexp(a.metrics.unit, b))}), func(i int) float64 { return g.octaves[i][b] })
-			exemplars = nil
+			bucket := Named{labelBucket, FloatValue(math.Ldexp(1, b) / a.metrics.perUnit)}
+			s := a.series(append(slices.Clip(labels), bucket), func(i int) float64 { return g.octaves[i][b] })
+			for _, x := range g.exemplars {
+				if octave(x.Value) == b {
+					x.Value = g.octaves[x.interval][b]
+					s.Exemplars = append(s.Exemplars, x)
+				}
+			}
+			out = append(out, s)
 		}
 		return out
 	}
 	if len(labels) == 0 {
 		labels = []Named{{labelName, StringValue(a.metrics.fn.String())}}
 	}
-	one(labels, func(i int) float64 {
+	s := a.series(labels, func(i int) float64 {
 		switch a.metrics.fn {
 		case Rate:
-			return g.counts[i] * (1 / iv.seconds())
+			return g.counts[i] * (1 / a.intervals.seconds())
 		case CountOverTime:
 			return g.counts[i]
 		case AvgOverTime:
-			return g.values[i] / g.counts[i] * a.metrics.unit
+			return g.values[i] / g.counts[i] / a.metrics.perUnit
 		}
-		return g.values[i] * a.metrics.unit
+		return g.values[i] / a.metrics.perUnit
 	})
+	s.Exemplars = a.exemplarsOf(g.exemplars)
+	if fn := a.metrics.fn; fn == Rate || fn == CountOverTime {
+		for k := range s.Exemplars {
+			s.Exemplars[k].Value = s.Samples[s.Exemplars[k].interval].Value
+		}
+	}
+	return append(out, s)
+}
+
+// series makes a series of the value of every interval, NaN where there is none.
+func (a *Accumulator) series(labels []Named, value func(i int) float64) Series {
+	s := Series{Labels: labels}
+	for i := range a.intervals.n {
+		if v := value(i); !math.IsNaN(v) {
+			s.Samples = append(s.Samples, Sample{a.intervals.time(i), v})
+		}
+	}
+	return s
+}
+
+// exemplarsOf gives exemplars their values in the unit of samples.
+func (a *Accumulator) exemplarsOf(in []Exemplar) []Exemplar {
+	out := slices.Clone(in)
+	for i := range out {
+		out[i].Value /= a.metrics.perUnit
+	}
 	return out
 }
 
