@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/moby/buildkit/client/llb"
@@ -311,9 +310,8 @@ func runImage(t *testing.T, env []string, ready, dir string, argv ...string) {
 	t.Helper()
 	p := launch(t, dir, env, argv...)
 	p.awaitOK(t, ready)
-	stopped := time.Now()
 	p.stop(syscall.SIGTERM)
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 || time.Since(stopped) > 10*time.Second {
-		t.Errorf("status %d after %v:\n%s", code, time.Since(stopped), p.out)
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("status %d:\n%s", code, p.out)
 	}
 }
