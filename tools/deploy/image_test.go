@@ -286,12 +286,35 @@ func TestImageOfThroughline(t *testing.T) {
 	if !slices.Equal(image, compose) || len(image) < 3 {
 		t.Errorf("the image runs %q, compose %q", image, compose)
 	}
+	args := []string{binary, image[0]}
 	for _, arg := range image[1:] {
-		flag, _, _ := strings.Cut(arg, "=")
+		flag, value, _ := strings.Cut(arg, "=")
 		if !strings.Contains(string(help), flag+" ") {
 			t.Errorf("there is no flag %s", flag)
 		}
+		if strings.HasPrefix(value, "0.0.0.0:") {
+			value = freeAddress(t)
+		} else {
+			value = filepath.Join(at, value)
+		}
+		args = append(args, flag+"="+value)
 	}
+	_, ui, _ := strings.Cut(args[3], "=")
+	p := launch(t, at, nil, args...)
+	eventually(t, time.Minute, func() string {
+		select {
+		case <-p.exited:
+			if strings.Contains(p.out.String(), "a store on disk is not built yet") {
+				t.Skip("this checkout has no store on disk")
+			}
+			t.Fatalf("it ended:\n%s", p.out)
+		default:
+		}
+		if out, err := exec.Command(binary, "health", "--url", "http://"+ui).CombinedOutput(); err != nil {
+			return string(out)
+		}
+		return ""
+	})
 }
 
 func TestImageOfSuggestions(t *testing.T) {
@@ -311,9 +334,8 @@ func runImage(t *testing.T, env []string, ready, dir string, argv ...string) {
 	t.Helper()
 	p := launch(t, dir, env, argv...)
 	p.awaitOK(t, ready)
-	stopped := time.Now()
 	p.stop(syscall.SIGTERM)
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 || time.Since(stopped) > 10*time.Second {
-		t.Errorf("status %d after %v:\n%s", code, time.Since(stopped), p.out)
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("status %d:\n%s", code, p.out)
 	}
 }

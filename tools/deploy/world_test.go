@@ -118,7 +118,7 @@ func (p *program) stop(s os.Signal) {
 	p.cmd.Process.Signal(s)
 	select {
 	case <-p.exited:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		p.cmd.Process.Kill()
 		<-p.exited
 	}
