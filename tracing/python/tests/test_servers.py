@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import types
 import urllib.error
 import urllib.request
@@ -13,18 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from processes import environment
+from processes import DEADLINE, environment, eventually
 from receiver import Receiver
 from throughline_tracing import _servers
 
 BIN = Path(sys.executable).parent
-DEADLINE = 60.0
 
 APP = """
 import os
 from throughline_tracing import Trace, configure
 
-configure("served")
+configure("served", flush_timeout=60)
 
 @Trace
 def early(): pass
@@ -45,7 +43,7 @@ import os, time
 from celery import Celery
 from throughline_tracing import Trace, configure
 
-configure("tasks")
+configure("tasks", flush_timeout=60)
 folder = os.environ["FOLDER"]
 app = Celery("tasks", broker="filesystem://")
 app.conf.broker_transport_options = {
@@ -68,15 +66,6 @@ def slow():
     os.rename(folder + "/pid.part", folder + "/pid")
     time.sleep(600)
 """
-
-
-def eventually(check):
-    """Return what `check` returns as soon as that is true."""
-    deadline = time.monotonic() + DEADLINE
-    while not (found := check()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
-    return found
 
 
 @contextlib.contextmanager
