@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
+
+# Seconds that anything may take on a machine that is busy with something else.
+DEADLINE = 120.0
 
 
 def environment(**environ):
@@ -14,7 +18,7 @@ def environment(**environ):
     return clean | environ
 
 
-def run_python(code, *, check=True, timeout=60, **environ):
+def run_python(code, *, check=True, timeout=DEADLINE, **environ):
     """Run a program to its end; fails with what it said if it does not end well."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
@@ -26,3 +30,12 @@ def run_python(code, *, check=True, timeout=60, **environ):
     if check:
         assert done.returncode == 0, done.stderr
     return done
+
+
+def eventually(check):
+    """Return what `check` returns as soon as that is true."""
+    deadline = time.monotonic() + DEADLINE
+    while not (found := check()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+    return found

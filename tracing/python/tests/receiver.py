@@ -87,7 +87,7 @@ class Receiver:
             self._changed.notify_all()
             return True
 
-    def wait(self, count=1, timeout=10.0, where=lambda span: True):
+    def wait(self, count=1, timeout=60.0, where=lambda span: True):
         """Return the spans that match once there are `count`; fail after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         with self._changed:

@@ -119,6 +119,24 @@ def test_instance_is_called_in_a_span(spans):
         _ = traced.nothing
 
 
+def test_instance_is_one_of_its_class(spans):
+    """Attributes set and deleted, comparison and `isinstance` are those of the instance itself."""
+    adder = Adder(1)
+    traced = Trace(adder)
+    traced.n = 5
+    assert (traced(2), adder.n) == (7, 5)
+    assert isinstance(traced, Adder)
+    assert traced.__class__ is Adder
+    assert traced == adder
+    assert traced == Trace(adder)
+    assert traced != Adder(6)
+    getter = operator.itemgetter("a")
+    assert hash(Trace(getter)) == hash(getter)
+    assert "n" in dir(traced)
+    del traced.n
+    assert not hasattr(adder, "n")
+
+
 def test_instance_of_other_kinds(spans):
     traced = Trace(AsyncAdder(1))
     assert inspect.iscoroutinefunction(traced.__call__)

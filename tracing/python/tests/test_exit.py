@@ -14,7 +14,7 @@ from receiver import Receiver
 SET_UP = """
 import os, signal, sys, threading, time
 from throughline_tracing import Trace, configure
-provider = configure("ending")
+provider = configure("ending", flush_timeout=60)
 with Trace("last"): pass
 """
 
@@ -119,9 +119,10 @@ def test_the_end_is_bounded(how, backend):
         {how}
         """,
         check=False,
+        OTEL_EXPORTER_OTLP_TIMEOUT="60000",
     )
     took = time.time() - float(done.stdout)
-    assert took < 3.0
+    assert took < 20.0
     assert done.stderr.count("\n") == 1, done.stderr
     assert "1 span dropped" in done.stderr
 
@@ -142,6 +143,6 @@ def test_a_signal_while_spans_are_ended(receiver):
         process.stdout.readline()
         time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == -signal.SIGTERM
+        assert process.wait(60) == -signal.SIGTERM
         process.stdout.close()
     assert [s.name for s in receiver.spans].count("last") == 5

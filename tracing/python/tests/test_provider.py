@@ -451,7 +451,7 @@ def test_a_full_queue_drops_the_newest(provide, monkeypatch):
         hole.accept()  # the first batch is under way
         start = time.perf_counter()
         record(provider, count=1010)
-        assert time.perf_counter() - start < 1.0
+        assert time.perf_counter() - start < 5.0
         assert 1000 <= provider.dropped_spans <= 1010
         provider.shutdown(0.1)
         assert provider.dropped_spans == 1020

@@ -43,6 +43,17 @@ def test_a_value_that_leaves_no_room_is_left_out():
 
 
 @pytest.mark.parametrize(
+    "state", [TraceState(), TraceState([("vendor", "kept")]), OpaqueTraceState()]
+)
+def test_dropping_a_trace_says_nothing(caplog, state):
+    """A tracestate without ours is no reason for a line in the log of each trace."""
+    result = ProbabilitySampler(0).should_sample(parent(1, state), 1, "span")
+    assert result.decision is Decision.DROP
+    assert result.trace_state == state
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
     ("sampler", "argument", "want"),
     [
         ("parentbased_traceidratio", "", "th:0"),

@@ -1,11 +1,13 @@
 """Real uWSGI and real Celery, which fork and end their workers in ways of their own."""
 
 import contextlib
+import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
-import time
 import types
 import urllib.error
 import urllib.request
@@ -13,18 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from processes import environment
+from processes import DEADLINE, environment, eventually
 from receiver import Receiver
 from throughline_tracing import _servers
 
 BIN = Path(sys.executable).parent
-DEADLINE = 60.0
 
 APP = """
 import os
 from throughline_tracing import Trace, configure
 
-configure("served")
+configure("served", flush_timeout=60)
 
 @Trace
 def early(): pass
@@ -45,7 +46,7 @@ import os, time
 from celery import Celery
 from throughline_tracing import Trace, configure
 
-configure("tasks")
+configure("tasks", flush_timeout=60)
 folder = os.environ["FOLDER"]
 app = Celery("tasks", broker="filesystem://")
 app.conf.broker_transport_options = {
@@ -68,15 +69,6 @@ def slow():
     os.rename(folder + "/pid.part", folder + "/pid")
     time.sleep(600)
 """
-
-
-def eventually(check):
-    """Return what `check` returns as soon as that is true."""
-    deadline = time.monotonic() + DEADLINE
-    while not (found := check()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
-    return found
 
 
 @contextlib.contextmanager
@@ -117,18 +109,10 @@ def test_uwsgi(tmp_path, options):
             command, log, TRACING_BACKEND_URL=receiver.http_url, OTEL_BSP_SCHEDULE_DELAY="50"
         ) as server,
     ):
-        port = eventually(lambda: _port(log))
-
-        def get():
-            try:
-                return urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=DEADLINE).read()
-            except urllib.error.URLError:
-                return None
-
-        eventually(get)
+        eventually(lambda: _get(log))
         served, pids = 1, set()
         while len(pids) < 2:
-            pids.add(eventually(get))
+            pids.add(eventually(lambda: _get(log)))
             served += 1
             assert served < 5000, "one worker takes all requests"
         # While it runs: uWSGI runs no exit handlers in a worker that is stopped in a request.
@@ -140,12 +124,40 @@ def test_uwsgi(tmp_path, options):
         server.wait(DEADLINE)
 
 
-def _port(log):
-    """Return the port uWSGI chose."""
-    for line in log.read_text().splitlines():
-        if "bound to TCP address 127.0.0.1:" in line:
-            return line.split("127.0.0.1:")[1].split()[0]
-    return None
+def test_uwsgi_workers_that_are_idle_when_told_to_stop(tmp_path):
+    """SIGTERM to the master: a worker that serves no request sends what waited for the batch delay."""
+    (tmp_path / "app.py").write_text(APP)
+    log, stats = tmp_path / "log", str(tmp_path / "stats")
+    command = [BIN / "uwsgi", "--master", "--die-on-term", "--need-app", "--processes", "1"]
+    command += ["--http-socket", "127.0.0.1:0", "--wsgi-file", "app.py", "--stats", stats]
+
+    def idle():
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(stats)
+            with connection.makefile() as file:
+                return all(worker["status"] == "idle" for worker in json.load(file)["workers"])
+
+    with (
+        Receiver() as receiver,
+        running(command, log, TRACING_BACKEND_URL=receiver.http_url) as server,
+    ):
+        eventually(lambda: _get(log))
+        eventually(idle)
+        assert receiver.spans == []
+        server.send_signal(signal.SIGTERM)
+        server.wait(DEADLINE)
+        assert [span.name for span in receiver.spans] == ["work"]
+
+
+def _get(log):
+    """Return what uWSGI, on the port it wrote to its log, answers; None before it listens."""
+    match = re.search(r"bound to TCP address (127\.0\.0\.1:\d+)", log.read_text())
+    if match is None:
+        return None
+    try:
+        return urllib.request.urlopen(f"http://{match[1]}/", timeout=DEADLINE).read()
+    except urllib.error.URLError:
+        return None
 
 
 @pytest.fixture
@@ -181,6 +193,18 @@ def test_celery_children_that_are_recycled(celery):
         spans = receiver.wait(6, DEADLINE)
     assert {span.name for span in spans} == {"add"}
     assert len({span.trace_id for span in spans}) == 6
+
+
+def test_a_celery_worker_that_is_told_to_stop(celery, tmp_path):
+    """SIGTERM to the main process: its child sends what waited for the batch delay."""
+    work, send = celery
+    with Receiver() as receiver, work(receiver, "--loglevel", "INFO") as worker:
+        send("for n in range(6): tasks.add.delay(n)")
+        eventually(lambda: (tmp_path / "log").read_text().count(" succeeded in ") == 6)
+        assert receiver.spans == []
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(DEADLINE)
+        assert [span.name for span in receiver.spans] == ["add"] * 6
 
 
 def test_a_celery_child_that_is_terminated(celery, tmp_path):

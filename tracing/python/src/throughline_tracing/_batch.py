@@ -36,7 +36,9 @@ from throughline_tracing._report import QUEUE_FULL, DropReport, capture
 _logger = logging.getLogger("throughline_tracing")
 _processors: weakref.WeakSet[BatchProcessor] = weakref.WeakSet()
 
-# A fork waits this long for an export that is under way to be abandoned.
+# A fork waits this long for an export that is under way to end, and then so much longer for
+# it to be abandoned. What is abandoned may have arrived, and is sent again.
+_FORK_GRACE: Final = 1.0
 _FORK_WAIT: Final = 2.0
 _FORK_STEP: Final = 0.05
 # After the timeout of a shutdown, an export that is cut short gets this long to say why.
@@ -55,9 +57,9 @@ class BatchProcessor(SpanProcessor):
             no connection is made before a fork.
         settings: Seconds a span waits at most before it is exported, spans held (more
             are dropped and counted), and spans per export.
-        quiet_fork: Abandon an export that is under way when the process forks,
-            and send that batch again after. gRPC needs this: a child forked
-            during one of its calls can never use gRPC.
+        quiet_fork: Let the process fork only when no export is under way; one that does
+            not end soon is abandoned, and its batch sent again after. gRPC needs this: a
+            child forked during one of its calls can never use gRPC.
     """
 
     def __init__(
@@ -90,9 +92,11 @@ class BatchProcessor(SpanProcessor):
         self._starting = threading.Lock()
         self._exporter: SpanExporter | None = None
         self._in_flight: list[ReadableSpan] = []
-        self._forking = False
+        self._cut = False  # whether the export under way was abandoned for a fork
         self._idle = threading.Event()
         self._idle.set()
+        self._may_export = threading.Event()  # not while the process forks
+        self._may_export.set()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Do nothing; spans are queued when they end."""
@@ -144,6 +148,7 @@ class BatchProcessor(SpanProcessor):
         deadline = time.monotonic() + timeout_millis / 1000
         if self._stopped:
             return
+        self._may_export.set()  # a signal handler may end a process that is about to fork
         done = self.begin_flush()
         self._stopped = True
         self._expired = not self.wait(done, deadline - time.monotonic())
@@ -196,10 +201,17 @@ class BatchProcessor(SpanProcessor):
         """Export what is queued at this moment, in batches."""
         waiting = self._queue
         left = len(waiting)
-        while left > 0 and waiting and not self._forking and not self._expired:
+        while left > 0 and waiting and not self._expired:
+            # `before_fork` clears the one and then asks for the other, and here it is the
+            # other way round: at least one of the two sees the other.
+            self._idle.clear()
+            self._cut = False
+            if not self._may_export.is_set():
+                self._idle.set()
+                self._may_export.wait()
+                continue
             batch = [waiting.popleft() for _ in range(min(left, self._max_batch, len(waiting)))]
             left -= len(batch)
-            self._idle.clear()
             self._in_flight = batch
             try:
                 delivered = self._export(batch)
@@ -208,9 +220,9 @@ class BatchProcessor(SpanProcessor):
                 self._idle.set()
             if delivered:
                 self.report.delivered(len(batch))
-            elif self._forking:
+            elif self._cut:
                 waiting.extendleft(reversed(batch))
-                return
+                left += len(batch)
 
     def _export(self, batch: list[ReadableSpan]) -> bool:
         with capture() as said:
@@ -223,7 +235,7 @@ class BatchProcessor(SpanProcessor):
                 reason = said.reason or "the exporter gave no reason"
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
-        if not self._forking:
+        if not self._cut:
             self.report.drop(len(batch), reason)
         return False
 
@@ -231,7 +243,10 @@ class BatchProcessor(SpanProcessor):
         """Get the background thread out of the exporter."""
         if not self._quiet_fork or self._thread is None:
             return
-        self._forking = True
+        self._may_export.clear()
+        if self._idle.wait(_FORK_GRACE):
+            return
+        self._cut = True
         deadline = time.monotonic() + _FORK_WAIT
         while not self._idle.is_set() and time.monotonic() < deadline:
             # It may be made only now, and again be in a call.
@@ -242,9 +257,7 @@ class BatchProcessor(SpanProcessor):
 
     def after_fork_in_parent(self) -> None:
         """Let the background thread go on."""
-        if self._forking:
-            self._forking = False
-            self._wake.put(None)
+        self._may_export.set()
 
     def after_fork_in_child(self) -> None:
         """Start afresh: what is queued is the parent's to send."""

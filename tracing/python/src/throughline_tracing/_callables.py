@@ -1,8 +1,9 @@
 """`Trace` on callables that are no functions: partials and instances with ``__call__``.
 
 Both stay what they were: a partial is still a `functools.partial` whose `func`
-is traced; an instance is stood in for by an object that passes every attribute
-through. Both can be pickled if what they hold can.
+is traced; an instance is stood in for by an object that passes every attribute,
+comparison and `isinstance` through to it, but no operators. Both can be pickled
+if what they hold can.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from throughline_tracing._spec import MARKER, Spec, is_settled, spec_of
 from throughline_tracing._wrappers import wrap_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 class TracedPartial(functools.partial):  # type: ignore[type-arg]
@@ -61,6 +62,28 @@ class TracedCallable:
         except KeyError:  # while being unpickled or copied
             raise AttributeError(name) from None
         return getattr(target, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self.__dict__["__wrapped__"], name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.__dict__["__wrapped__"], name)
+
+    def __dir__(self) -> Iterable[str]:
+        return dir(self.__dict__["__wrapped__"])
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The instance's class, for `isinstance`."""
+        return type(self.__dict__["__wrapped__"])
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is TracedCallable:
+            other = other.__dict__["__wrapped__"]
+        return bool(self.__dict__["__wrapped__"] == other)
+
+    def __hash__(self) -> int:
+        return hash(self.__dict__["__wrapped__"])
 
     def __repr__(self) -> str:
         return repr(self.__dict__["__wrapped__"])

@@ -16,12 +16,13 @@ import os
 import zlib
 from base64 import b64decode
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from throughline_tracing._backend import GRPC, JSON, Backend
+from throughline_tracing._backend import GRPC, HTTP, JSON, Backend
 from throughline_tracing._config import HEADERS, Settings
 from throughline_tracing.exceptions import ConfigurationError
 
@@ -34,12 +35,19 @@ _COMPRESS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
 }
 _PROTOBUF_TYPE: Final = "application/x-protobuf"
 _JSON_TYPE: Final = "application/json"
+# What the exporters, and what they are built on, import only when they are made or first used.
+_IMPORTED_LATE: Final[Mapping[str, tuple[str, ...]]] = {
+    GRPC: ("grpc._channel", "grpc.experimental"),
+    HTTP: ("requests", "netrc", "encodings.idna"),
+    JSON: ("requests", "netrc", "encodings.idna", "google.protobuf.json_format"),
+}
 
 
 def exporter_maker(backend: Backend, settings: Settings) -> Callable[[], SpanExporter]:
     """Return what makes an exporter to `backend`.
 
-    Imports what the backend needs here and now; an import in a thread may meet a fork.
+    Imports what the backend needs here and now: a child forked while a thread imports has
+    half a module for good.
 
     Raises:
         ConfigurationError: The exporter's package is not installed.
@@ -49,9 +57,10 @@ def exporter_maker(backend: Backend, settings: Settings) -> Callable[[], SpanExp
         if name.startswith("OTEL_EXPORTER_OTLP_") and not value.strip():
             del os.environ[name]
     try:
-        if backend.protocol == GRPC:
-            return _grpc_exporter(backend, settings)
-        return _http_exporter(backend, settings)
+        of_protocol = _grpc_exporter if backend.protocol == GRPC else _http_exporter
+        make = of_protocol(backend, settings)
+        for name in _IMPORTED_LATE[backend.protocol]:
+            import_module(name)
     except ImportError as error:
         extra = "grpc" if backend.protocol == GRPC else "otlp"
         fault = (
@@ -59,6 +68,7 @@ def exporter_maker(backend: Backend, settings: Settings) -> Callable[[], SpanExp
             f"it comes with throughline-tracing[{extra}]"
         )
         raise ConfigurationError([fault]) from error
+    return make
 
 
 class _Headers(dict[str, str]):

@@ -61,9 +61,9 @@ class ProbabilitySampler(Sampler):
         sampled = randomness >= self._threshold
         if sampled:
             members = [f"th:{self.threshold}", *members]
-        changed = state.update(KEY, ";".join(members)) if members else state.delete(KEY)
+        changed = state.update(KEY, ";".join(members)) if members else _without(state)
         if members and changed.get(KEY) != ";".join(members):
-            changed = state.delete(KEY)  # rather than a threshold that is not true
+            changed = _without(state)  # rather than a threshold that is not true
         decision = Decision.RECORD_AND_SAMPLE if sampled else Decision.DROP
         return SamplingResult(decision, attributes if sampled else None, changed)
 
@@ -87,6 +87,11 @@ def sampler_of(environ: Mapping[str, str] | None = None) -> Sampler | None:
         return None
     sampler = ProbabilitySampler(ratio)
     return ParentBased(sampler) if name.startswith("parentbased") else sampler
+
+
+def _without(state: TraceState) -> TraceState:
+    """Return `state` without our member; to delete what is not there would log a warning."""
+    return state.delete(KEY) if KEY in state else state
 
 
 def _members(value: str, randomness: int) -> tuple[list[str], int]:
