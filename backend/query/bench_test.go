@@ -42,6 +42,7 @@ func BenchmarkQuery(b *testing.B) {
 		{"errors by service", `{ status = error } | rate() by (resource.service.name)`},
 		{"quantiles by name", `{ } | quantile_over_time(duration, .5, .9, .99) by (name)`},
 		{"rate by route", `{ span.http.route != nil } | rate() by (span.http.route)`},
+		{"comparison of roots", `{ nestedSetParent < 0 } | compare({ status = error }, 10)`},
 		{"histogram", `{ } | histogram_over_time(duration)`},
 		{"average of an attribute", `{ } | avg_over_time(span.http.response.body.size) by (resource.service.name)`},
 	} {

@@ -93,15 +93,25 @@ func (r *metricsRun) part() (*traceql.Accumulator, error) {
 
 // traces has the evaluator look at every trace that the query may select of.
 func (r *metricsRun) traces(ctx context.Context) error {
+	q, project := r.program.Query(), r.projection()
+	// It looks at all attributes, but only of spans that are selected.
+	loads := q.Metrics.Func == traceql.Compare && !project.Everything
 	result, err := r.engine.db.ScanTraces(ctx, &store.TraceScan{
-		Select: selection(r.program.Query().Pipeline), IDs: onlyTraces(r.program.Query()), Start: r.from, End: r.to,
-		Project: r.projection(), Begin: r.begin,
+		Select: selection(q.Pipeline), IDs: onlyTraces(q), Start: r.from, End: r.to,
+		Project: project, Detail: store.Projection{AllAttributes: true, StatusMessage: true}, Begin: r.begin,
 		Judge: func() func(*store.FoundTrace) (any, bool, error) {
 			a, err := r.part()
 			evaluator, view := r.program.NewEvaluator(), traceql.NewView(r.program)
 			return func(t *store.FoundTrace) (any, bool, error) {
 				if err != nil {
 					return nil, false, err
+				}
+				if loads {
+					for _, set := range evaluator.Search(view.Reset(&t.Trace)) {
+						for _, i := range set.Spans {
+							t.Load(int(i))
+						}
+					}
 				}
 				return nil, false, a.Observe(evaluator, view.Reset(&t.Trace))
 			}

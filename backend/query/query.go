@@ -108,10 +108,6 @@ type Stats struct {
 // projection is what a program reads of spans.
 func projection(p *traceql.Program) store.Projection {
 	var want store.Projection
-	q := p.Query()
-	if q.Metrics != nil && q.Metrics.Func == traceql.Compare {
-		want.Everything = true
-	}
 	for _, a := range p.Attributes() {
 		switch {
 		case a.Multiple() != traceql.ScopeNone:

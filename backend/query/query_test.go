@@ -115,6 +115,9 @@ func (w words) metrics() string {
 		q = w.spansets(1)
 	}
 	f := w.pick("duration", "span.n", ".any", "duration")
+	if w.IntN(8) == 0 {
+		return q + " | compare({ " + w.expr(1) + " }, 9000)"
+	}
 	q += " | " + w.pick("rate()", "count_over_time()", "min_over_time("+f+")", "max_over_time("+f+")", "avg_over_time("+f+")",
 		"sum_over_time("+f+")", "quantile_over_time("+f+", 0.5, 0.9)", "histogram_over_time("+f+")")
 	if w.IntN(3) > 0 {

@@ -276,6 +276,7 @@ func (s *Select) driver() *Cond {
 // status code, resource and scope.
 type Projection struct {
 	Attributes    []string // keys of the attributes of spans
+	AllAttributes bool     // of spans
 	StatusMessage bool
 	Everything    bool // events and links too
 }

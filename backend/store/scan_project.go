@@ -32,8 +32,8 @@ func newProjector(s *blockScan, want *Projection) *projector {
 	for i := range s.foot.columns {
 		ref := &s.foot.columns[i]
 		switch {
-		case ref.scope == ScopeSpan && slices.Contains(want.Attributes, ref.key):
-		case ref.scope == ScopeSpanField && ref.key == fieldRest && len(want.Attributes) > 0:
+		case ref.scope == ScopeSpan && want.attribute(ref.key):
+		case ref.scope == ScopeSpanField && ref.key == fieldRest && want.attributes():
 		case ref.scope == ScopeSpanField && ref.key == fieldStatusMessage && want.StatusMessage:
 		default:
 			continue
@@ -56,9 +56,24 @@ func newProjector(s *blockScan, want *Projection) *projector {
 	return p
 }
 
+// attribute says whether attributes with a key are read.
+func (p *Projection) attribute(key string) bool {
+	return p.AllAttributes || slices.Contains(p.Attributes, key)
+}
+
+// attributes says whether any are.
+func (p *Projection) attributes() bool { return p.AllAttributes || len(p.Attributes) > 0 }
+
 // reading is a column that is not looked for but read.
 func (p *segmentPlan) reading(i int) *scanColumn {
 	return &scanColumn{ref: &p.foot.columns[i], has: p.hasColumn(i, 0)}
+}
+
+// forget ends the use of the strings that were read.
+func (p *projector) forget() {
+	if p != nil {
+		p.arena = p.arena[:0]
+	}
 }
 
 // lite is segment.lite, faster where rows follow each other.
@@ -173,7 +188,7 @@ func (v *headView) project(i int, want *Projection, sp *span.Span) {
 		Resource: v.resources[se.resource], Scope: v.scopes[se.scope], Attributes: sp.Attributes[:0],
 	}
 	shape := v.shapes[se.shape]
-	if len(shape) == 0 || len(want.Attributes) == 0 && !want.StatusMessage {
+	if len(shape) == 0 || !want.attributes() && !want.StatusMessage {
 		return
 	}
 	slots := v.slots[r.slots>>slotBits][r.slots&(slotChunk-1):]
@@ -181,7 +196,7 @@ func (v *headView) project(i int, want *Projection, sp *span.Span) {
 		c := v.columns[col]
 		switch {
 		case c.scope == ScopeSpan:
-			if slices.Contains(want.Attributes, c.key) {
+			if want.attribute(c.key) {
 				sp.Attributes = append(sp.Attributes, span.Attribute{Key: c.key, Value: c.slotValueShared(slots[j])})
 			}
 		case c.key == fieldRest || c.key == fieldStatusMessage:

@@ -26,6 +26,7 @@ type traceBlocks struct {
 	*blockScan
 	plan    *tracePlan
 	project *projector
+	detail  *projector
 	sets    [][4]keptSet // by number
 	trace   uint64       // the traces from it on are done with
 	known   []uint8      // scratch of selects, as the next
@@ -190,7 +191,7 @@ func (w *traceWorker) judgePart(id span.TraceID) error {
 		return nil
 	}
 	t := &w.found
-	t.ID, t.part = id, p
+	t.ID, t.part, t.worker = id, p, w
 	t.Spans = slices.Grow(t.Spans[:0], len(p.spans))[:len(p.spans)]
 	for i := range p.spans {
 		if i&1023 == 1023 {
@@ -208,8 +209,9 @@ func (w *traceWorker) judgePart(id span.TraceID) error {
 	}
 	value, ok, err := w.judge(t)
 	for _, b := range w.blocks {
-		if b != nil && b.project != nil {
-			b.project.arena = b.project.arena[:0]
+		if b != nil {
+			b.project.forget()
+			b.detail.forget()
 		}
 	}
 	if err != nil || !ok {
@@ -232,6 +234,22 @@ func (w *traceWorker) load(id span.TraceID, l *lite, sp *span.Span) {
 			s.project = newProjector(s.blockScan, &w.project)
 		}
 		s.project.span(l, id, sp)
+	}
+}
+
+// detail reads the parts of a span that Detail names.
+func (w *traceWorker) detail(id span.TraceID, l *lite, sp *span.Span) {
+	switch {
+	case w.Detail.Everything:
+		w.r.load(id, l, sp)
+	case l.view != nil:
+		l.view.project(int(l.row), &w.Detail, sp)
+	default:
+		s := w.of(slices.Index(w.r.segments, l.segment))
+		if s.detail == nil {
+			s.detail = newProjector(s.blockScan, &w.Detail)
+		}
+		s.detail.span(l, id, sp)
 	}
 }
 

@@ -26,6 +26,7 @@ type TraceScan struct {
 	Start, End uint64
 	Limit      int // of the traces found, 0 is none
 	Project    Projection
+	Detail     Projection // what FoundTrace.Load reads of a span
 	// Begin, unless nil, is called first, and again when all begins anew because a
 	// segment was found to be damaged.
 	Begin func()
@@ -41,8 +42,12 @@ type TraceScan struct {
 // strings in it.
 type FoundTrace struct {
 	span.Trace
-	part *part
+	part   *part
+	worker *traceWorker
 }
+
+// Load reads a span of the trace again, with the parts that Detail names.
+func (t *FoundTrace) Load(i int) { t.worker.detail(t.ID, &t.part.spans[i], &t.Spans[i]) }
 
 // Summary is that of the whole trace, and stays valid.
 func (t *FoundTrace) Summary() span.Summary { return t.part.summary(t.ID) }

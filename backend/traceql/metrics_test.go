@@ -228,6 +228,25 @@ func TestSketch(t *testing.T) {
 	}
 }
 
+// Values that are no numbers do no harm.
+func TestSketchOfNaN(t *testing.T) {
+	for first := range 2 {
+		var s sketch
+		for i := range 3000 {
+			v := float64(100 + i%50)
+			if i%7 == first {
+				v = math.NaN()
+			}
+			s.add(v, 1)
+		}
+		out := make([]float64, 3)
+		s.quantiles([]float64{0, 0.5, 1}, out)
+		if math.IsNaN(out[1]) || out[1] < 100 || out[1] > 150 {
+			t.Errorf("median %v", out[1])
+		}
+	}
+}
+
 func TestMetricsAreBounded(t *testing.T) {
 	q, err := Parse("{ } | rate() by(span:id)")
 	if err != nil {

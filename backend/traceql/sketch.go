@@ -19,6 +19,7 @@ type sketch struct {
 	zero    float64 // values of 0 or less, which have no bucket
 	min     float64
 	max     float64
+	nan     bool // some value is none, which min and max do not tell
 }
 
 // bucket is how many values fell in one.
@@ -36,7 +37,7 @@ const (
 
 // add returns by how many bytes the sketch has grown.
 func (s *sketch) add(value, weight float64) (grown int) {
-	if s.total == 0 {
+	if s.total == 0 || math.IsNaN(s.min) {
 		s.min, s.max = value, value
 	} else if value < s.min {
 		s.min = value
@@ -58,8 +59,11 @@ func (s *sketch) add(value, weight float64) (grown int) {
 		return 0
 	}
 	size := s.size()
-	if s.exact == nil {
+	switch len(s.exact) {
+	case 0:
 		s.exact = make([]float64, 0, maxExact/4)
+	case maxExact / 4:
+		s.exact = append(make([]float64, 0, maxExact), s.exact...)
 	}
 	if weight != 1 && s.weights == nil {
 		s.weights = make([]float64, len(s.exact), maxExact)
@@ -95,6 +99,7 @@ func (s *sketch) weight(i int) float64 {
 }
 
 func (s *sketch) count(value, weight float64) {
+	s.nan = s.nan || math.IsNaN(value)
 	switch {
 	case value <= 0:
 		s.zero += weight
@@ -120,13 +125,21 @@ func (s *sketch) spill() {
 // foldRange is how many buckets apart values are counted in a table.
 const foldRange = 2048
 
+// bounds are buckets that no pending value is below or above.
+func (s *sketch) bounds() (lo, hi int32) {
+	if s.min > 0 && !s.nan {
+		return bucketOf(s.min), bucketOf(s.max)
+	}
+	return slices.Min(s.pending), slices.Max(s.pending)
+}
+
 // fold counts the pending values in the buckets.
 func (s *sketch) fold() {
 	if len(s.pending) == 0 {
 		return
 	}
 	var found []bucket
-	if lo, hi := slices.Min(s.pending), slices.Max(s.pending); hi-lo < foldRange {
+	if lo, hi := s.bounds(); hi-lo < foldRange {
 		var counts [foldRange]uint16
 		n := 0
 		for _, b := range s.pending {
@@ -208,6 +221,7 @@ func (s *sketch) merge(o *sketch) {
 	s.min, s.max = min(s.min, o.min), max(s.max, o.max)
 	s.total += o.total
 	s.zero += o.zero
+	s.nan = s.nan || o.nan
 	s.fold()
 	o.fold()
 	s.join(o.buckets)
@@ -238,7 +252,7 @@ func middle(number int32) float64 {
 // that is not larger than what is pending are read from a table.
 func (s *sketch) quantiles(qs, out []float64) {
 	if s.total > 0 && s.counted && len(s.buckets) == 0 && len(s.pending) > 0 {
-		if lo, hi := slices.Min(s.pending), slices.Max(s.pending); hi-lo < foldRange {
+		if lo, hi := s.bounds(); hi-lo < foldRange {
 			var counts [foldRange]uint16
 			for _, b := range s.pending {
 				counts[b-lo]++
