@@ -261,8 +261,8 @@ def test_each_backend_has_its_own_queue_and_headers(provide):
             ]
         )
         record(provider, count=10)
-        one.wait(10)
-        two.wait(10)
+        one.wait()
+        two.wait()
         assert not provider.shutdown(1.0)
         assert len(one.spans) == len(two.spans) == 10
         assert one.refused == 1
@@ -455,6 +455,16 @@ def test_a_full_queue_drops_the_newest(provide, monkeypatch):
         assert 1000 <= provider.dropped_spans <= 1010
         provider.shutdown(0.1)
         assert provider.dropped_spans == 1020
+
+
+def test_a_signal_that_interrupts_the_counting_of_a_dropped_span(provide, receiver):
+    """A handler that shuts down waits for no lock that the interrupted thread holds."""
+    provider = provide(receiver.grpc_address)
+    record(provider, count=600)
+    (queue,) = provider._queues
+    with queue.report._lock:
+        assert provider.shutdown(60)
+    assert len(receiver.spans) == 600
 
 
 def test_full_batches_go_at_once(provide, receiver, monkeypatch):
