@@ -26,6 +26,7 @@ up: bin/throughline ## run the whole system (PORT_OFFSET=1000 moves every port)
 	@exec bin/throughline up --port-offset $(or $(PORT_OFFSET),0)
 
 .PHONY: test
+test: export PYTEST_COVER = --cov
 test: need-node need-chromium need-gcc check test-race test-alone browser e2e deploy ## set up what is missing and run every test
 
 .PHONY: check
@@ -79,13 +80,13 @@ check-python: $(DEV_STAMP)
 	.venv/bin/ruff format --check tracing/python apps/suggestions
 	.venv/bin/ruff check tracing/python apps/suggestions
 	cd tracing/python && $(VENV_PYTHON) -m mypy && $(VENV_PYTHON) -m pyright --pythonpath $(VENV_PYTHON)
-	cd tracing/python && $(VENV_PYTHON) -m pytest -q
+	cd tracing/python && $(VENV_PYTHON) -m pytest -q $(PYTEST_COVER)
 	cd apps/suggestions && $(VENV_PYTHON) -m mypy && $(VENV_PYTHON) -m pytest -q
 	cd apps/suggestions && $(VENV_PYTHON) -m throughline_tracing.check suggestions \
 	  --ignore 'suggestions.config.*' --ignore 'suggestions.server.*' --ignore 'suggestions.views.*'
 
 .PHONY: cover-python
-cover-python: $(DEV_STAMP) ## the Python package's coverage by branches, at least 98 %
+cover-python: $(DEV_STAMP) ## the Python package's coverage by branches, at least 98 % (make test measures it too)
 	cd tracing/python && $(VENV_PYTHON) -m pytest -q --cov
 
 # UI

@@ -33,7 +33,14 @@ class Service:
         self.process = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=APP,
-            env=clean | {"PORT": "0", "DATA_SOURCE_FILENAME": str(data_file), **environ},
+            env=clean
+            | {
+                "PORT": "0",
+                "DATA_SOURCE_FILENAME": str(data_file),
+                # A busy machine may need long for what must come; only a stop that hangs takes this.
+                "SHUTDOWN_TIMEOUT": "120s",
+                **environ,
+            },
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -52,7 +59,7 @@ class Service:
         with self._changed:
             self._changed.notify_all()
 
-    def wait_for_line(self, wanted, timeout=15.0):
+    def wait_for_line(self, wanted, timeout=60.0):
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
@@ -71,18 +78,18 @@ class Service:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return response.status, response.headers, json.loads(response.read() or "null")
         except urllib.error.HTTPError as error:
             return error.code, error.headers, json.loads(error.read() or "null")
 
-    def stop(self, signum=signal.SIGTERM, timeout=8.0):
+    def stop(self, signum=signal.SIGTERM, timeout=150.0):
         """Send the signal to the master; return its exit code and the seconds it took."""
         start = time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(signum)
         code = self.process.wait(timeout)
-        self._reader.join(5)
+        self._reader.join(60)
         return code, time.monotonic() - start
 
     def workers(self):

@@ -22,7 +22,7 @@ def test_p27_spans_survive_a_signal_right_after_a_request(start, receiver, proto
     code, took = service.stop(signum)
     assert len(receiver.spans) == 2
     assert code == 0
-    assert took < 7
+    assert took < 30
 
 
 def test_p29_logs_name_the_trace(start, receiver):

@@ -14,8 +14,8 @@ from receiver import tree
 
 TRACE = "12345678901234567890123456789012"
 PARENT = "1234567890123456"
-# The timeout is 5 s; a busy machine adds to it.
-STOPPED_BY = 7
+# Seconds; one that waits for the timeout takes four times as long.
+STOPPED_BY = 30
 
 
 def test_answers_and_traces(start, receiver):
@@ -221,7 +221,7 @@ def test_workers_follow_a_killed_master(start):
     service.get("/readyz")
     service.process.kill()
     service.process.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(_alive(pid) for pid in service.workers()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -251,7 +251,7 @@ def test_concurrent_requests_are_traces_of_their_own(start, receiver):
 
 def run_app(**environ):
     return subprocess.run(
-        [sys.executable, "app.py"], cwd=APP, env=environ, text=True, capture_output=True, timeout=30
+        [sys.executable, "app.py"], cwd=APP, env=environ, text=True, capture_output=True, timeout=60
     )
 
 

@@ -24,7 +24,15 @@ VALID = f"00-{TRACE}-{PARENT}-01"
 @pytest.fixture(scope="module")
 def service():
     process = subprocess.Popen(
-        [sys.executable, "-m", "throughline_tracing.conformance", "--port", "0"],
+        # Where the tests run in the background SIGINT is ignored, and programs begin like that.
+        [
+            sys.executable,
+            "-c",
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            "import runpy; runpy.run_module('throughline_tracing.conformance', run_name='__main__')",
+            "--port",
+            "0",
+        ],
         env=environment(),
         stdout=subprocess.PIPE,
         text=True,
@@ -32,7 +40,7 @@ def service():
     url = process.stdout.readline().split()[-1]
     yield url
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     process.stdout.close()
 
 
@@ -66,7 +74,7 @@ def harness(service):
             ]
         ).encode()
         host, port = service.removeprefix("http://").split("/")[0].split(":")
-        connection = HTTPConnection(host, int(port), timeout=10)
+        connection = HTTPConnection(host, int(port), timeout=60)
         connection.putrequest("POST", "/test")
         for name, value in [
             *headers,
@@ -135,7 +143,7 @@ def test_what_is_over_the_limits_is_dropped_and_the_trace_goes_on(harness):
 def post(url, body, method="POST"):
     request = urllib.request.Request(url, body, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -170,7 +178,7 @@ def test_other_paths_and_dead_urls(service):
 def test_a_length_that_is_none(service):
     host, port = service.removeprefix("http://").split("/")[0].split(":")
     for length in ("x", str(1 << 30)):
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
             connection.sendall(
                 f"POST /test HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
             )

@@ -108,11 +108,11 @@ class BatchProcessor(SpanProcessor):
             return
         waiting = self._queue
         if self._stopped:
-            self.report.drop(1, "ended after shutdown")
+            self.report.refuse("ended after shutdown")
             return
         size = len(waiting)
         if size >= self._max_queue:
-            self.report.drop(1, QUEUE_FULL)
+            self.report.refuse(QUEUE_FULL)
             return
         waiting.append(span)
         if self._thread is None:

@@ -34,7 +34,9 @@ _EXPORTER_LOGGERS = (
 class DropReport:
     """Counts spans that did not reach one backend, and reports them with back-off.
 
-    Counting may happen on any thread; `emit` belongs to the exporting one.
+    `refuse` may be called on any thread; the rest belongs to the exporting one, and to the one
+    that shuts down. That may be a signal handler which interrupted `refuse`: the exporting
+    thread takes no lock that `refuse` takes.
     """
 
     def __init__(self, backend: str) -> None:
@@ -45,7 +47,8 @@ class DropReport:
         """Count from zero, as in a process that has just been forked."""
         # Reentrant: a signal handler may end a span while its thread counts one.
         self._lock = threading.RLock()
-        self._dropped = 0
+        self._refused = 0
+        self._undelivered = 0
         self._exported = 0
         self._reported = 0
         self._reason = ""
@@ -56,56 +59,59 @@ class DropReport:
     @property
     def dropped(self) -> int:
         """Spans that will never reach the backend."""
-        return self._dropped
+        return self._refused + self._undelivered
 
     @property
     def exported(self) -> int:
         """Spans the backend has accepted."""
         return self._exported
 
-    def drop(self, count: int, reason: str) -> None:
-        """Count spans that are lost. Cheap, and silent."""
+    def refuse(self, reason: str) -> None:
+        """Count a span that was not even queued. Cheap, and silent."""
         with self._lock:
-            self._dropped += count
-            # What the backend said explains a full queue, not the other way round.
-            if reason != QUEUE_FULL or not self._reason:
-                self._reason = reason
+            self._refused += 1
+        # What the backend said explains a full queue, not the other way round.
+        if reason != QUEUE_FULL or not self._reason:
+            self._reason = reason
+
+    def drop(self, count: int, reason: str) -> None:
+        """Count spans that were queued and are lost."""
+        self._undelivered += count
+        self._reason = reason
 
     def delivered(self, count: int) -> None:
         """Count spans that arrived; say so if drops were reported before."""
-        with self._lock:
-            self._exported += count
-            recovered, self._complained = self._complained, False
-            if recovered:
-                self._reason = ""
-        if recovered:
+        self._exported += count
+        if self._complained:
+            self._complained = False
+            self._reason = ""
             _logger.info(
                 "tracing backend %s takes spans again; %d were dropped",
                 self._backend,
-                self._dropped,
+                self.dropped,
             )
 
     def emit(self, *, final: bool = False) -> None:
         """Write the line about dropped spans, if there is news and its time has come."""
         now = time.monotonic()
-        with self._lock:
-            fresh = self._dropped - self._reported
-            if not fresh or (now < self._next and not final):
-                return
-            if now - self._next > LONGEST_PAUSE:
-                self._pause = FIRST_PAUSE
-            self._reported = total = self._dropped
-            self._complained = True
-            reason, pause = self._reason, self._pause
-            self._next = now + pause
-            self._pause = min(pause * 2, LONGEST_PAUSE)
+        total = self.dropped
+        fresh = total - self._reported
+        if not fresh or (now < self._next and not final):
+            return
+        if now - self._next > LONGEST_PAUSE:
+            self._pause = FIRST_PAUSE
+        self._reported = total
+        self._complained = True
+        pause = self._pause
+        self._next = now + pause
+        self._pause = min(pause * 2, LONGEST_PAUSE)
         _logger.warning(
             "tracing backend %s: %d %s dropped, %d in all (%s)%s",
             self._backend,
             fresh,
             "span" if fresh == 1 else "spans",
             total,
-            reason,
+            self._reason,
             "" if final else f"; not said again for {pause:.0f} s",
         )
 
