@@ -185,11 +185,15 @@ def celery(tmp_path):
     return work, send
 
 
+# The tasks are sent before the worker runs: two programs that write to kombu's file system transport
+# at the same time may read each other's files half written.
+
+
 def test_celery_children_that_are_recycled(celery):
     """A child that has done its tasks sends their spans before the worker kills it."""
     work, send = celery
+    send("for n in range(6): tasks.add.delay(n)")
     with Receiver() as receiver, work(receiver, "--max-tasks-per-child", "2"):
-        send("for n in range(6): tasks.add.delay(n)")
         spans = receiver.wait(6, DEADLINE)
     assert {span.name for span in spans} == {"add"}
     assert len({span.trace_id for span in spans}) == 6
@@ -198,8 +202,8 @@ def test_celery_children_that_are_recycled(celery):
 def test_a_celery_worker_that_is_told_to_stop(celery, tmp_path):
     """SIGTERM to the main process: its child sends what waited for the batch delay."""
     work, send = celery
+    send("for n in range(6): tasks.add.delay(n)")
     with Receiver() as receiver, work(receiver, "--loglevel", "INFO") as worker:
-        send("for n in range(6): tasks.add.delay(n)")
         eventually(lambda: (tmp_path / "log").read_text().count(" succeeded in ") == 6)
         assert receiver.spans == []
         worker.send_signal(signal.SIGTERM)
@@ -210,8 +214,8 @@ def test_a_celery_worker_that_is_told_to_stop(celery, tmp_path):
 def test_a_celery_child_that_is_terminated(celery, tmp_path):
     """SIGTERM, as `revoke(terminate=True)` sends it: what has ended and what it ends both come."""
     work, send = celery
+    send("tasks.slow.delay()")
     with Receiver() as receiver, work(receiver):
-        send("tasks.slow.delay()")
         eventually((tmp_path / "pid").exists)
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
         assert {span.name for span in receiver.wait(2, DEADLINE)} == {"begun", "slow"}

@@ -36,9 +36,9 @@ from throughline_tracing._report import QUEUE_FULL, DropReport, capture
 _logger = logging.getLogger("throughline_tracing")
 _processors: weakref.WeakSet[BatchProcessor] = weakref.WeakSet()
 
-# A fork waits this long for an export that is under way to end, and then so much longer for
-# it to be abandoned. What is abandoned may have arrived, and is sent again.
-_FORK_GRACE: Final = 1.0
+# A fork waits this long for an export that is under way to end, if the one before succeeded, and
+# then so much longer for it to be abandoned. What is abandoned may have arrived, and is sent again.
+_FORK_GRACE: Final = 0.5
 _FORK_WAIT: Final = 2.0
 _FORK_STEP: Final = 0.05
 # After the timeout of a shutdown, an export that is cut short gets this long to say why.
@@ -92,6 +92,7 @@ class BatchProcessor(SpanProcessor):
         self._starting = threading.Lock()
         self._exporter: SpanExporter | None = None
         self._in_flight: list[ReadableSpan] = []
+        self._delivering = True  # whether the last export succeeded
         self._cut = False  # whether the export under way was abandoned for a fork
         self._idle = threading.Event()
         self._idle.set()
@@ -214,7 +215,7 @@ class BatchProcessor(SpanProcessor):
             left -= len(batch)
             self._in_flight = batch
             try:
-                delivered = self._export(batch)
+                self._delivering = delivered = self._export(batch)
             finally:
                 self._in_flight = []
                 self._idle.set()
@@ -244,7 +245,7 @@ class BatchProcessor(SpanProcessor):
         if not self._quiet_fork or self._thread is None:
             return
         self._may_export.clear()
-        if self._idle.wait(_FORK_GRACE):
+        if self._idle.wait(_FORK_GRACE if self._delivering else 0):
             return
         self._cut = True
         deadline = time.monotonic() + _FORK_WAIT
