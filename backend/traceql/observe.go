@@ -9,7 +9,7 @@ import (
 // Holds reports whether one value of the attribute fulfils the condition; Nil is
 // that of a span without one, or of an event or link.
 func (c *Condition) Holds(v Value) bool {
-	if c.Attribute == serviceName {
+	if c.Attribute.isService() {
 		v = orEmpty(v)
 	}
 	switch {
@@ -64,7 +64,7 @@ func (a *Accumulator) Group(labels []Value) (*Group, error) {
 		switch {
 		case v.typ == TypeList:
 			v = Nil
-		case a.metrics.query.By[i].Attribute == serviceName:
+		case a.metrics.query.By[i].Attribute.isService():
 			v = orEmpty(v)
 		}
 		labels[i] = v
