@@ -265,11 +265,10 @@ func (a *Accumulator) wantsExemplar(at int) bool {
 func (a *Accumulator) group(e *Evaluator, i int) (*Group, error) {
 	a.key, a.labels = a.key[:0], a.labels[:0]
 	for _, by := range a.metrics.by {
-		v := by(e, i)
-		if v.typ == TypeList {
-			v = Nil // an array is no label, as in Tempo
-		}
-		a.labels = append(a.labels, v)
+		a.labels = append(a.labels, by(e, i))
+	}
+	arraysToLabels(a.labels)
+	for _, v := range a.labels {
 		a.key = appendKey(a.key, v)
 	}
 	if g, ok := a.groups[string(a.key)]; ok {

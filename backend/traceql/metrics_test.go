@@ -35,7 +35,11 @@ func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint6
 				}
 				labels := ""
 				for _, by := range q.Metrics.By {
-					if v := o.grouped(&by, i); v.typ != TypeList && !v.IsNil() {
+					v := o.grouped(&by, i)
+					if v.typ == TypeList && len(q.Metrics.By) > 1 {
+						v = StringValue("nil") // but of the first of several, if the rest is missing
+					}
+					if v.typ != TypeList && !v.IsNil() {
 						labels += fmt.Sprintf("%s=%s %v;", by.Attribute, v.typ, v)
 					}
 				}

@@ -125,7 +125,7 @@ func (g generator) condition(depth int) string {
 	case 9:
 		return "span.amount" + g.comparison() + g.pick("0.0", "0.5", "1.0", "12.5", "1")
 	case 10:
-		return g.pick("span.cached", "span.cached = true", "span.cached != false", ".cached = false")
+		return g.pick("span.cached = true", "span.cached != false", ".cached = false")
 	case 11:
 		return "span.tags" + g.pick(" = ", " != ", " < ", " >= ") + g.pick(`"red"`, `"green"`, `"blue"`)
 	case 12:
@@ -151,8 +151,7 @@ func (g generator) condition(depth int) string {
 	case 22:
 		return g.number() + g.pick(" + ", " - ", " * ", " / ") + g.pick("1", "2") + g.comparison() + g.pick("0", "1", "400")
 	}
-	return g.pick("true", "false", `span:parentID != ""`,
-		"span.http.response.status_code = span.db.rows", "span.db.rows < span.amount", `span."a name with space" = "GET"`, `resource.process.pid = 1`, `1 = span.db.rows`)
+	return g.pick("true", "false", "span.http.response.status_code = span.db.rows", "span.db.rows < span.amount", `span."a name with space" = "GET"`, `resource.process.pid = 1`, `1 = span.db.rows`)
 }
 
 func (g generator) comparison() string {
@@ -162,6 +161,6 @@ func (g generator) comparison() string {
 func (g generator) field() string {
 	return g.pick("name", "kind", "status", "duration", "resource.service.name", "rootName", "rootServiceName", "statusMessage",
 		"span.http.request.method", ".http.route", "span.http.response.status_code", "span.db.rows", "span.amount", "span.cached",
-		"span.db.system.name", "resource.deployment.environment.name", "span.mixed", "span.tags", "event:name", "event.exception.type",
+		"span.db.system.name", "resource.deployment.environment.name", "span.tags", "event:name", "event.exception.type",
 		"link.reason", "instrumentation:name", "instrumentation.language", "span.absent", "resource.absent")
 }

@@ -243,11 +243,24 @@ const shownDifferences = 6
 
 func (s *settings) compare(ctx context.Context, requests []request, stdout io.Writer) error {
 	equal, refused, expected, different := 0, 0, 0, 0
+	if s.grpc != nil {
+		for _, r := range slices.Clone(requests) {
+			if r.grpc = true; strings.HasPrefix(r.path, "/api/v3/") {
+				r.line = "gRPC " + r.line
+				requests = append(requests, r)
+			}
+		}
+	}
 	for _, r := range requests {
 		var answers [2]*answer
 		for i, server := range s.servers {
 			var err error
-			if answers[i], err = get(ctx, server, r.path); err != nil {
+			if r.grpc {
+				answers[i], err = call(ctx, s.grpc[i], r.path)
+			} else {
+				answers[i], err = get(ctx, server, r.path)
+			}
+			if err != nil {
 				return err
 			}
 		}

@@ -20,6 +20,7 @@ type request struct {
 	path string // with its parameters
 	// factor is how far apart the numbers of two right answers may be.
 	factor float64
+	grpc   bool // by Jaeger's query service
 }
 
 // metrics is how Grafana tells them from searches.
@@ -34,7 +35,7 @@ func (c *corpus) requests(line string) []request {
 		q := url.QueryEscape(line)
 		between := fmt.Sprintf("&start=%d&end=%d", from.Unix(), to.Unix())
 		if !metrics.MatchString(line) {
-			return []request{{"search " + line, "/api/search?limit=10000&spss=100&q=" + q + between, 1}}
+			return []request{{"search " + line, "/api/search?limit=10000&spss=100&q=" + q + between, 1, false}}
 		}
 		factor := 1.0
 		if strings.Contains(line, "quantile_over_time") {
@@ -43,8 +44,8 @@ func (c *corpus) requests(line string) []request {
 			factor = 16
 		}
 		return []request{
-			{"range " + line, "/api/metrics/query_range?step=10s&q=" + q + between, factor},
-			{"instant " + line, "/api/metrics/query?q=" + q + between, factor},
+			{"range " + line, "/api/metrics/query_range?step=10s&q=" + q + between, factor, false},
+			{"instant " + line, "/api/metrics/query?q=" + q + between, factor, false},
 		}
 	}
 	path := fillIn.ReplaceAllStringFunc(line, func(word string) string {
@@ -66,12 +67,12 @@ func (c *corpus) requests(line string) []request {
 	})
 	path = escape.Replace(path)
 	if !strings.Contains(path, "{traceID}") {
-		return []request{{line, path, 1}}
+		return []request{{line, path, 1, false}}
 	}
 	var out []request
 	for _, id := range c.ids {
 		one := strings.NewReplacer("{traceID}", id.String())
-		out = append(out, request{one.Replace(line), one.Replace(path), 1})
+		out = append(out, request{one.Replace(line), one.Replace(path), 1, false})
 	}
 	return out
 }
