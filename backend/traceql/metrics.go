@@ -107,13 +107,11 @@ type metricsProgram struct {
 func (c *compiler) metrics(m *Metrics) *metricsProgram {
 	p := &metricsProgram{fn: m.Func, quantiles: m.Quantiles, perUnit: 1, query: m}
 	if m.Field != nil {
-		if m.Field.Type() == TypeDuration {
-			p.perUnit = 1e9
-		}
+		p.perUnit = perUnit(m)
 		p.field = c.field(m.Field.Attribute)
 	}
 	for i := range m.By {
-		p.by = append(p.by, c.field(m.By[i].Attribute))
+		p.by = append(p.by, c.grouped(&m.By[i]))
 		p.names = append(p.names, m.By[i].Attribute.String())
 	}
 	if m.Selection != nil {
@@ -125,6 +123,18 @@ func (c *compiler) metrics(m *Metrics) *metricsProgram {
 		p.rootService = c.field(Attribute{Intrinsic: IntrinsicRootService})
 	}
 	return p
+}
+
+// perUnit is how many nanoseconds a sample counts by. As in Tempo, the functions
+// whose samples are values have seconds only of the span's own duration.
+func perUnit(m *Metrics) float64 {
+	switch {
+	case m.Field.Type() != TypeDuration:
+		return 1
+	case m.Field.Intrinsic == IntrinsicDuration, m.Func == QuantileOverTime, m.Func == HistogramOverTime:
+		return 1e9
+	}
+	return 1
 }
 
 // Accumulator gathers what a metrics query says of traces. One goroutine may use
@@ -255,11 +265,10 @@ func (a *Accumulator) wantsExemplar(at int) bool {
 func (a *Accumulator) group(e *Evaluator, i int) (*Group, error) {
 	a.key, a.labels = a.key[:0], a.labels[:0]
 	for _, by := range a.metrics.by {
-		v := by(e, i)
-		if v.typ == TypeList {
-			v = Nil // an array is no label, as in Tempo
-		}
-		a.labels = append(a.labels, v)
+		a.labels = append(a.labels, by(e, i))
+	}
+	arraysToLabels(a.labels)
+	for _, v := range a.labels {
 		a.key = appendKey(a.key, v)
 	}
 	if g, ok := a.groups[string(a.key)]; ok {

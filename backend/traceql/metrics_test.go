@@ -21,7 +21,8 @@ func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint6
 	}
 	values := map[key][]float64{}
 	perUnit := 1.0
-	if q.Metrics.Field != nil && q.Metrics.Field.Type() == TypeDuration {
+	if f := q.Metrics.Field; f != nil && (f.Intrinsic == IntrinsicDuration ||
+		f.Type() == TypeDuration && (q.Metrics.Func == QuantileOverTime || q.Metrics.Func == HistogramOverTime)) {
 		perUnit = 1e9
 	}
 	for _, tr := range traces {
@@ -34,11 +35,16 @@ func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint6
 				}
 				labels := ""
 				for _, by := range q.Metrics.By {
-					v := o.value(&by, i)
-					if v.typ == TypeList {
-						v = Nil
+					v := o.grouped(&by, i)
+					if v.typ == TypeList && len(q.Metrics.By) > 1 {
+						v = StringValue("nil") // but of the first of several, if the rest is missing
 					}
-					labels += fmt.Sprintf("%s=%s %v;", by.Attribute, v.typ, v)
+					if v.typ != TypeList && !v.IsNil() {
+						labels += fmt.Sprintf("%s=%s %v;", by.Attribute, v.typ, v)
+					}
+				}
+				if fn := q.Metrics.Func; labels == "" && len(q.Metrics.By) > 0 && fn != QuantileOverTime && fn != HistogramOverTime {
+					labels = fmt.Sprintf("%s=%s %v;", q.Metrics.By[0].Attribute, TypeNil, Nil)
 				}
 				value := 1.0
 				if q.Metrics.Field != nil {

@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/throughline/throughline/backend/span"
@@ -9,7 +10,7 @@ import (
 // Holds reports whether one value of the attribute fulfils the condition; Nil is
 // that of a span without one, or of an event or link.
 func (c *Condition) Holds(v Value) bool {
-	if c.Attribute == serviceName {
+	if c.Attribute.isService() {
 		v = orEmpty(v)
 	}
 	switch {
@@ -61,19 +62,32 @@ type Group struct {
 func (a *Accumulator) Group(labels []Value) (*Group, error) {
 	a.key = a.key[:0]
 	for i, v := range labels {
-		switch {
-		case v.typ == TypeList:
-			v = Nil
-		case a.metrics.query.By[i].Attribute == serviceName:
-			v = orEmpty(v)
+		if a.metrics.query.By[i].Attribute.isService() {
+			labels[i] = orEmpty(v)
 		}
-		labels[i] = v
+	}
+	arraysToLabels(labels)
+	for _, v := range labels {
 		a.key = appendKey(a.key, v)
 	}
 	if g, ok := a.groups[string(a.key)]; ok {
 		return g, nil
 	}
 	return a.newGroup(string(a.key), cloned(labels))
+}
+
+// arraysToLabels makes labels of arrays, which are none, as Tempo does: the word
+// nil, which unlike what is missing stays a label beside others.
+func arraysToLabels(labels []Value) {
+	for i, v := range labels {
+		if v.typ != TypeList {
+			continue
+		}
+		labels[i] = StringValue("nil")
+		if i == 0 && !slices.ContainsFunc(labels[1:], func(v Value) bool { return !v.IsNil() }) {
+			labels[i] = Nil // which is that word when there is nothing else
+		}
+	}
 }
 
 // cloned are copies that stay when the trace that they are of does not.

@@ -62,7 +62,7 @@ func (o oracle) stage(stage Stage, in oracleSet) []oracleSet {
 	case *GroupBy:
 		var out []oracleSet
 		for _, i := range in.spans {
-			label := fmt.Sprintf("%s=%s %v", s, o.value(s.Expr, i).typ, o.value(s.Expr, i))
+			label := fmt.Sprintf("%s=%s %v", s, o.grouped(s.Expr, i).typ, o.grouped(s.Expr, i))
 			found := false
 			for k := range out {
 				if out[k].attributes[len(out[k].attributes)-1] == label {
@@ -260,7 +260,7 @@ func (o oracle) scalar(x ScalarExpr, in []int, attributes *[]string) Value {
 		floats := slices.ContainsFunc(values, func(v Value) bool { return v.typ == TypeFloat })
 		switch {
 		case values[0].typ == TypeDuration:
-			result = Value{typ: TypeDuration, num: uint64(int64(math.Round(total)))}
+			result = Value{typ: TypeDuration, num: uint64(int64(total))}
 		case a.Func == Sum && !floats:
 			result = IntValue(int64(total))
 		default:
@@ -269,6 +269,23 @@ func (o oracle) scalar(x ScalarExpr, in []int, attributes *[]string) Value {
 	}
 	*attributes = append(*attributes, fmt.Sprintf("%s=%s %v", a, result.typ, result))
 	return result
+}
+
+// grouped is what by() takes a span for: what events and links have, empty where
+// there are none.
+func (o oracle) grouped(x Expr, i int) Value {
+	v := o.value(x, i)
+	if v.IsNil() {
+		switch x.String() {
+		case "event:name", "link:traceID":
+			return StringValue("")
+		case "event:timeSinceStart":
+			return DurationValue(0)
+		case "link:spanID":
+			return StringValue("0000000000000000")
+		}
+	}
+	return v
 }
 
 func (o oracle) truth(x Expr, i int) bool {
@@ -424,6 +441,10 @@ func (o oracle) values(a Attribute, i int) []Value {
 		}
 		return nil
 	}
+	var service []Value // every span has one
+	if a.Name == "service.name" {
+		service = []Value{StringValue("")}
+	}
 	left, right, above := 0, 0, 0
 	if strings.HasPrefix(a.String(), "nestedSet") {
 		left, right, above = o.nested(i)
@@ -447,10 +468,8 @@ func (o oracle) values(a Attribute, i int) []Value {
 		case ScopeSpan:
 			return find(s.Attributes)
 		case ScopeResource:
-			if found := find(s.Resource.Attributes); len(found) > 0 || a.Name != "service.name" {
-				return found
-			}
-			return []Value{StringValue("")}
+			found := append(find(s.Resource.Attributes), service...)
+			return found[:min(1, len(found))]
 		case ScopeInstrumentation:
 			return find(s.Scope.Attributes)
 		case ScopeEvent:
@@ -466,7 +485,8 @@ func (o oracle) values(a Attribute, i int) []Value {
 				}
 			}
 		default:
-			return append(find(s.Attributes), find(s.Resource.Attributes)...)[:min(1, len(find(s.Attributes))+len(find(s.Resource.Attributes)))]
+			found := append(append(find(s.Attributes), find(s.Resource.Attributes)...), service...)
+			return found[:min(1, len(found))]
 		}
 		return out
 	case IntrinsicName:

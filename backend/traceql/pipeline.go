@@ -1,8 +1,9 @@
 package traceql
 
 import (
-	"math"
 	"slices"
+
+	"github.com/throughline/throughline/backend/span"
 )
 
 // Spanset is some spans of a trace that a query selects together.
@@ -231,7 +232,7 @@ func (e *Evaluator) union(a, b []int32) []int32 {
 }
 
 func (c *compiler) groupBy(g *GroupBy) stageFunc {
-	value := c.value(g.Expr)
+	value := c.grouped(g.Expr)
 	name := g.String()
 	return func(e *Evaluator, in Spanset) {
 		groups := map[valueKey]int{}
@@ -246,6 +247,33 @@ func (c *compiler) groupBy(g *GroupBy) stageFunc {
 			}
 			e.sets[at].Spans = append(e.sets[at].Spans, i)
 		}
+	}
+}
+
+// grouped compiles what by() groups by. Spans without events or links are, as in
+// Tempo, with those whose event or link has nothing.
+func (c *compiler) grouped(x Expr) valueFunc {
+	value := c.value(x)
+	f, ok := x.(*Field)
+	if !ok {
+		return value
+	}
+	var missing Value
+	switch f.Intrinsic {
+	case IntrinsicEventName, IntrinsicLinkTraceID:
+		missing = StringValue("")
+	case IntrinsicLinkSpanID:
+		missing = StringValue(span.SpanID{}.String())
+	case IntrinsicEventTimeSinceStart:
+		missing = DurationValue(0)
+	default:
+		return value
+	}
+	return func(e *Evaluator, i int) Value {
+		if v := value(e, i); !v.IsNil() {
+			return v
+		}
+		return missing
 	}
 }
 
@@ -333,7 +361,7 @@ func (c *compiler) aggregate(a *Aggregate) scalarFunc {
 		case a.Func == Sum:
 			v = FloatValue(sum)
 		case a.Func == Avg && v.typ == TypeDuration:
-			v.num = uint64(int64(math.Round(sum / float64(n))))
+			v.num = uint64(whole / int64(n))
 		case a.Func == Avg:
 			v = FloatValue(sum / float64(n))
 		}
@@ -361,7 +389,9 @@ func (e *Evaluator) Shown(dst []Named, i int) []Named {
 		} else {
 			v = s.value(e, i)
 		}
-		if !v.IsNil() {
+		// An attribute may be asked for with its scope and without.
+		again := func(n Named) bool { return n.Name == s.name && keyOf(n.Value) == keyOf(v) }
+		if !v.IsNil() && !slices.ContainsFunc(dst, again) {
 			dst = append(dst, Named{s.name, v})
 		}
 	}

@@ -296,7 +296,7 @@ func (c *compiler) field(a Attribute) valueFunc {
 		return func(e *Evaluator, _ int) Value { return e.ofRoot(n) }
 	}
 	n := c.number(a)
-	if a == serviceName {
+	if a.isService() {
 		return func(e *Evaluator, i int) Value { return orEmpty(e.trace.Value(i, n)) }
 	}
 	return func(e *Evaluator, i int) Value { return e.trace.Value(i, n) }
@@ -312,6 +312,12 @@ func orEmpty(v Value) Value {
 
 // serviceName is never nil: a resource without it has the empty one.
 var serviceName = Attribute{Scope: ScopeResource, Name: "service.name"}
+
+// isService reports whether an attribute is the service's name, with its scope or
+// without.
+func (a Attribute) isService() bool {
+	return a == serviceName || a == Attribute{Name: serviceName.Name}
+}
 
 // Evaluator runs a program on one trace after the other. One goroutine may use it
 // at a time.

@@ -217,7 +217,7 @@ func (g generator) operand(depth int) string {
 
 func (g generator) field() string {
 	if g.IntN(8) == 0 {
-		return g.pick("name", "kind", "status", "duration", "resource.service.name", "event:name", "childCount", "rootName", "statusMessage")
+		return g.pick("name", "kind", "status", "duration", "resource.service.name", "event:name", "childCount", "rootName", "statusMessage", ".service.name")
 	}
 	return g.pick("", "span", "span", "resource", "event", "link", "instrumentation", "parent", "parent.span", "parent.resource") + "." + pick(g.Rand, randomNames)
 }

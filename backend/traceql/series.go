@@ -86,11 +86,35 @@ func compareValues(a, b Value) int {
 	return cmp.Or(cmp.Compare(a.typ, b.typ), strings.Compare(a.Text(), b.Text()))
 }
 
+// wellKnown are the attributes of which Tempo tells that a span lacks them: it has
+// columns of their own for these.
+var wellKnown = map[Scope][]string{
+	ScopeSpan: {
+		"http.method", "http.url", "http.route", "http.status_code", "http.request.method", "url.path", "server.address",
+	},
+	ScopeResource: {
+		"cluster", "namespace", "pod", "container",
+		"k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name", "k8s.container.name",
+	},
+}
+
+func (a Attribute) wellKnown() bool {
+	if a.Intrinsic != IntrinsicNone || a.Parent {
+		return false
+	}
+	if a.Scope == ScopeNone {
+		return slices.Contains(wellKnown[ScopeSpan], a.Name) || slices.Contains(wellKnown[ScopeResource], a.Name)
+	}
+	return slices.Contains(wellKnown[a.Scope], a.Name)
+}
+
 // append makes the series of a group: one, or one for each quantile or bucket.
 func (a *Accumulator) append(out []Series, g *Group) []Series {
 	var labels []Named
 	for i, v := range g.labels {
-		labels = append(labels, Named{a.metrics.names[i], v})
+		if !v.IsNil() || a.metrics.query.By[i].wellKnown() {
+			labels = append(labels, Named{a.metrics.names[i], v})
+		}
 	}
 	switch a.metrics.fn {
 	case QuantileOverTime:
@@ -129,7 +153,11 @@ func (a *Accumulator) append(out []Series, g *Group) []Series {
 		}
 		return out
 	}
-	if len(labels) == 0 {
+	switch {
+	case len(labels) > 0:
+	case len(g.labels) > 0: // what is missing is no label, but a series has one
+		labels = []Named{{a.metrics.names[0], Nil}}
+	default:
 		labels = []Named{{labelName, StringValue(a.metrics.fn.String())}}
 	}
 	s := a.series(labels, func(i int) float64 {

@@ -74,7 +74,8 @@ func StatusValue(c span.StatusCode) Value { return Value{typ: TypeStatus, num: u
 func KindValue(k span.Kind) Value { return Value{typ: TypeKind, num: uint64(k)} }
 
 // ValueOf is a span's value as TraceQL sees it. It does not see bytes, maps, empty
-// arrays, and arrays of arrays or of several types: these are nil.
+// arrays, and arrays of arrays or of several types: these are nil. An array of one
+// element is, as in Tempo, that element.
 func ValueOf(v span.Value) Value {
 	switch v.Type() {
 	case span.TypeEmpty:
@@ -89,6 +90,9 @@ func ValueOf(v span.Value) Value {
 		return FloatValue(v.Float())
 	case span.TypeList:
 		if primitives(v.List()) {
+			if len(v.List()) == 1 {
+				return ValueOf(v.List()[0])
+			}
 			list := v
 			return Value{typ: TypeList, list: &list}
 		}

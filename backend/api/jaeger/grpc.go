@@ -71,7 +71,7 @@ func (h *Handler) getTrace(ctx context.Context, r *getTraceRequest, send func(wi
 const chunkSpans = 1000
 
 func sendTrace(t *span.Trace, send func(wire.Response) error) error {
-	for spans := range slices.Chunk(t.Spans, chunkSpans) {
+	for spans := range slices.Chunk(named(t.Spans), chunkSpans) {
 		if err := send(wire.Bytes(span.EncodeProto(spans))); err != nil {
 			return err
 		}

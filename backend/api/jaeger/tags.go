@@ -1,6 +1,7 @@
 package jaeger
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -102,4 +103,31 @@ func spanName(name string) string {
 		return emptySpanName
 	}
 	return name
+}
+
+// named are the spans with the names that Jaeger gives to what has none.
+func named(spans []span.Span) []span.Span {
+	nameless := func(s span.Span) bool { return s.Name == "" || s.ServiceName() == "" }
+	if !slices.ContainsFunc(spans, nameless) {
+		return spans
+	}
+	spans = slices.Clone(spans)
+	resources := map[*span.Resource]*span.Resource{}
+	for i := range spans {
+		s := &spans[i]
+		s.Name = spanName(s.Name)
+		if s.ServiceName() != "" {
+			continue
+		}
+		r, ok := resources[s.Resource]
+		if !ok {
+			own := *s.Resource
+			own.Attributes = slices.DeleteFunc(slices.Clone(own.Attributes), func(a span.Attribute) bool { return a.Key == "service.name" })
+			own.Attributes = append(own.Attributes, span.Attribute{Key: "service.name", Value: span.String(processName(s.Resource))})
+			r = &own
+			resources[s.Resource] = r
+		}
+		s.Resource = r
+	}
+	return spans
 }

@@ -73,7 +73,7 @@ func (h *Handler) traceV3(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return noTraces(err)
 	}
-	return sendResult(w, slices.Values([][]span.Span{trace.Spans}))
+	return sendResult(w, slices.Values([][]span.Span{named(trace.Spans)}))
 }
 
 func (h *Handler) tracesV3(w http.ResponseWriter, r *http.Request) error {
@@ -90,7 +90,7 @@ func (h *Handler) tracesV3(w http.ResponseWriter, r *http.Request) error {
 	}
 	return sendResult(w, func(yield func([]span.Span) bool) {
 		if err := h.each(r.Context(), idsOf(found), func(t *span.Trace) error {
-			if !yield(t.Spans) {
+			if !yield(named(t.Spans)) {
 				return errStop
 			}
 			return nil
@@ -141,8 +141,10 @@ func summaryOf(s *span.Summary) summary {
 	out := summary{
 		TraceID: s.TraceID.String(), MinStart: s.StartTime, MaxEnd: s.EndTime,
 		SpanCount: s.SpanCount, ErrorSpanCount: s.ErrorCount, OrphanSpanCount: s.OrphanCount,
-		RootService: serviceName(s.RootService), RootOperation: spanName(s.RootName),
 		Services: make([]serviceSummary, len(s.Services)),
+	}
+	if s.HasRoot {
+		out.RootService, out.RootOperation = serviceName(s.RootService), spanName(s.RootName)
 	}
 	for i, c := range s.Services {
 		out.Services[i] = serviceSummary{serviceName(c.Name), c.SpanCount, c.ErrorCount}

@@ -101,7 +101,8 @@ func (h *Handler) find(ctx context.Context, in *searchRequest) (*searchResponse,
 	return out, nil
 }
 
-// rootMissing is how Tempo names the service of a root that has not arrived.
+// rootMissing is how Tempo names the service of a root that has not arrived or is
+// without one.
 const rootMissing = "<root span not yet received>"
 
 func metadataOf(s *span.Summary) traceMetadata {
@@ -111,7 +112,10 @@ func metadataOf(s *span.Summary) traceMetadata {
 		ServiceStats: make(map[string]serviceStats, len(s.Services)),
 	}
 	if !s.HasRoot {
-		out.RootService, out.RootName = rootMissing, ""
+		out.RootService, out.RootName = "", ""
+	}
+	if out.RootService == "" {
+		out.RootService = rootMissing
 	}
 	for _, c := range s.Services {
 		out.ServiceStats[c.Name] = serviceStats{uint32(c.SpanCount), uint32(c.ErrorCount)}
