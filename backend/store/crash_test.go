@@ -196,6 +196,11 @@ func TestFailures(t *testing.T) {
 				})
 				appendSome(20)
 				check(t, db, n, acknowledged)
+				for i := range n {
+					if _, _, err := db.Trace(t.Context(), numbered(i).Spans[0].TraceID); err == nil && !acknowledged[i] {
+						t.Errorf("request %d was refused and is found", i)
+					}
+				}
 				fs.Fail(nil)
 				for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 					if err := db.Append(t.Context(), numbered(n)); err == nil {
