@@ -42,6 +42,7 @@ func numbered(n int) *span.Batch {
 // else all or none.
 func check(t *testing.T, db *store.DB, requests int, acknowledged map[int]bool) {
 	t.Helper()
+	traces, spans := 0, 0
 	for n := range requests {
 		b := numbered(n)
 		trace, _, err := db.Trace(t.Context(), b.Spans[0].TraceID)
@@ -62,6 +63,11 @@ func check(t *testing.T, db *store.DB, requests int, acknowledged map[int]bool) 
 				t.Fatalf("request %d: span %d is %+v", n, i, trace.Spans[i])
 			}
 		}
+		traces, spans = traces+1, spans+len(trace.Spans)
+	}
+	// What a crash left twice is counted once.
+	if s := db.Stats(); s.Traces != traces || s.Spans != spans {
+		t.Fatalf("%d spans of %d traces are counted, %d of %d are there", s.Spans, s.Traces, spans, traces)
 	}
 	found, err := db.Search(t.Context(), &store.Filter{})
 	if err != nil {
