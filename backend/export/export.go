@@ -12,6 +12,7 @@ package export
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,9 +37,12 @@ type Filter struct {
 // Count says how much was written.
 type Count struct{ Traces, Spans int }
 
-// spansPerLine is how many spans a line has at most: real ones make less than the
-// 16 MiB that a receiver takes.
-const spansPerLine = 1000
+// What a line has at most, so that a receiver takes it: Throughline's own takes
+// 16 MiB, the Collector's 20. A single span may be more.
+const (
+	spansPerLine = 1000
+	bytesPerLine = 8 << 20
+)
 
 // page is how many traces are looked for at once.
 const page = 500
@@ -58,6 +62,7 @@ type exporter struct {
 	ctx   context.Context
 	db    *store.DB
 	w     *bufio.Writer
+	line  bytes.Buffer
 	count Count
 }
 
@@ -118,12 +123,26 @@ func (e *exporter) trace(id span.TraceID) error {
 	e.count.Traces++
 	e.count.Spans += len(trace.Spans)
 	for part := range slices.Chunk(trace.Spans, spansPerLine) {
-		if err := span.WriteJSON(e.w, part); err != nil {
-			return err
-		}
-		if err := e.w.WriteByte('\n'); err != nil {
+		if err := e.lines(part); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lines writes spans as one line, or as several when that would be too long.
+func (e *exporter) lines(spans []span.Span) error {
+	e.line.Reset()
+	if err := span.WriteJSON(&e.line, spans); err != nil {
+		return err
+	}
+	if half := len(spans) / 2; half > 0 && e.line.Len() > bytesPerLine {
+		if err := e.lines(spans[:half]); err != nil {
+			return err
+		}
+		return e.lines(spans[half:])
+	}
+	e.line.WriteByte('\n')
+	_, err := e.line.WriteTo(e.w)
+	return err
 }

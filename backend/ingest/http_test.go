@@ -352,6 +352,16 @@ func TestStoppingServerAnswers503(t *testing.T) {
 	}
 }
 
+// A request that takes more memory than all together may is refused for good: its
+// client would try again for ever.
+func TestNeverInFlight(t *testing.T) {
+	r := start(t, ingest.Config{Limits: ingest.Limits{InFlight: 1 << 20}})
+	resp := r.post(t, "/v1/traces", map[string]string{"Content-Type": jsonType}, bytes.Repeat([]byte(" "), 2<<20))
+	if resp.StatusCode != http.StatusRequestEntityTooLarge || codes.Code(readStatus(t, resp).Code) != codes.ResourceExhausted {
+		t.Error(resp.Status)
+	}
+}
+
 // Requests beyond the memory allowed in work are asked to try again, and taken then.
 func TestInFlight(t *testing.T) {
 	_, _, json := request(t)

@@ -328,6 +328,12 @@ type holding struct {
 // hold makes it n bytes.
 func (h *holding) hold(n int64) *refusal {
 	r := h.receiver
+	if most := r.config.Limits.InFlight; n > most { // at any time, so trying again is of no use
+		return &refusal{
+			codes.ResourceExhausted, http.StatusRequestEntityTooLarge,
+			fmt.Sprintf("request is too large: it may take %d bytes of memory, and all in work together %d", n, most),
+		}
+	}
 	if total := r.inFlight.Add(n - h.bytes); n > h.bytes && total > r.config.Limits.InFlight {
 		r.inFlight.Add(h.bytes - n)
 		return &refusal{

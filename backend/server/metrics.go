@@ -93,8 +93,8 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 	counter := func(name, help string, value float64) { send(prometheus.CounterValue, name+"_total", help, value) }
 
 	st := f.store.Stats()
-	gauge("store_spans", "Spans held.", float64(st.Spans))
-	gauge("store_traces", "Traces held, one for each segment that has spans of it.", float64(st.Traces))
+	gauge("store_spans", "Spans held, each counted once.", float64(st.Spans))
+	gauge("store_traces", "Traces held, each counted once.", float64(st.Traces))
 	gauge("store_bytes", "Bytes on disk, or in memory when nothing is on disk.", float64(st.Bytes))
 	gauge("store_max_bytes", "Bound on store_bytes, 0 is none.", float64(st.MaxBytes))
 	gauge("store_retention_seconds", "How long spans are kept, 0 is as long as there is room.", f.retention.Seconds())
@@ -115,8 +115,8 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 	counter("store_seal_seconds", "Time spent on making segments.", st.SealTime.Seconds())
 	counter("store_compacted_segments", "Segments merged into others.", float64(st.Compacted))
 	counter("store_compact_seconds", "Time spent on merging segments.", st.CompactTime.Seconds())
-	counter("store_duplicate_spans", "Spans received under the id of one that was held in memory.", float64(st.DuplicateSpans))
-	counter("store_evicted_traces", "Traces dropped by retention, one for each segment that had spans of it.", float64(st.Evicted.Traces))
+	counter("store_duplicate_spans", "Spans received under the id of one that was held.", float64(st.DuplicateSpans))
+	counter("store_evicted_traces", "Traces dropped by retention, each counted once, with the first segment that had spans of it.", float64(st.Evicted.Traces))
 	counter("store_evicted_spans", "Spans dropped by retention.", float64(st.Evicted.Spans))
 	counter("store_evicted_bytes", "Bytes dropped by retention.", float64(st.Evicted.Bytes))
 	counter("store_corrupt_files", "Files found damaged and set aside.", float64(st.CorruptFiles))

@@ -42,6 +42,7 @@ func numbered(n int) *span.Batch {
 // else all or none.
 func check(t *testing.T, db *store.DB, requests int, acknowledged map[int]bool) {
 	t.Helper()
+	traces, spans := 0, 0
 	for n := range requests {
 		b := numbered(n)
 		trace, _, err := db.Trace(t.Context(), b.Spans[0].TraceID)
@@ -62,6 +63,11 @@ func check(t *testing.T, db *store.DB, requests int, acknowledged map[int]bool) 
 				t.Fatalf("request %d: span %d is %+v", n, i, trace.Spans[i])
 			}
 		}
+		traces, spans = traces+1, spans+len(trace.Spans)
+	}
+	// What a crash left twice is counted once.
+	if s := db.Stats(); s.Traces != traces || s.Spans != spans {
+		t.Fatalf("%d spans of %d traces are counted, %d of %d are there", s.Spans, s.Traces, spans, traces)
 	}
 	found, err := db.Search(t.Context(), &store.Filter{})
 	if err != nil {
@@ -163,64 +169,72 @@ func TestFailures(t *testing.T) {
 		{"*", ".wal", syscall.ENOSPC},
 		{"*", ".tmp", syscall.ENOSPC},
 	} {
-		t.Run(c.op+c.suffix, func(t *testing.T) {
-			t.Parallel()
-			fs := storetest.NewCrashFS(0)
-			options := crashOptions
-			options.FS = fs
-			db, err := store.Open("data", options)
-			if err != nil {
-				t.Fatal(err)
-			}
-			acknowledged, n := map[int]bool{}, 0
-			appendSome := func(count int) {
-				for range count {
-					ctx := t.Context()
-					if err := db.Append(ctx, numbered(n)); err == nil {
+		// Appends also go on in a head that does not fill up, with another log.
+		for _, spans := range []int{crashOptions.HeadSpans, 1 << 20} {
+			t.Run(fmt.Sprint(c.op, c.suffix, "/", spans), func(t *testing.T) {
+				t.Parallel()
+				fs := storetest.NewCrashFS(0)
+				options := crashOptions
+				options.FS, options.HeadSpans = fs, spans
+				db, err := store.Open("data", options)
+				if err != nil {
+					t.Fatal(err)
+				}
+				acknowledged, n := map[int]bool{}, 0
+				appendSome := func(count int) {
+					for range count {
+						ctx := t.Context()
+						if err := db.Append(ctx, numbered(n)); err == nil {
+							acknowledged[n] = true
+						} else if !errors.Is(err, store.ErrUnavailable) {
+							t.Fatal(err)
+						}
+						n++
+					}
+				}
+				appendSome(10)
+				fs.Fail(func(op, name string) error {
+					changes := op != "open" && op != "map" && op != "list"
+					if (op == c.op || c.op == "*" && changes) && strings.HasSuffix(name, c.suffix) {
+						return c.err
+					}
+					return nil
+				})
+				appendSome(20)
+				check(t, db, n, acknowledged)
+				for i := range n {
+					if _, _, err := db.Trace(t.Context(), numbered(i).Spans[0].TraceID); err == nil && !acknowledged[i] {
+						t.Errorf("request %d was refused and is found", i)
+					}
+				}
+				fs.Fail(nil)
+				for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+					if err := db.Append(t.Context(), numbered(n)); err == nil {
 						acknowledged[n] = true
-					} else if !errors.Is(err, store.ErrUnavailable) {
-						t.Fatal(err)
+						n++
+						break
+					} else if time.Now().After(deadline) {
+						t.Fatalf("appends are still refused: %v", err)
 					}
 					n++
 				}
-			}
-			appendSome(10)
-			fs.Fail(func(op, name string) error {
-				changes := op != "open" && op != "map" && op != "list"
-				if (op == c.op || c.op == "*" && changes) && strings.HasSuffix(name, c.suffix) {
-					return c.err
+				appendSome(10)
+				check(t, db, n, acknowledged)
+				if err := db.Close(); err != nil {
+					t.Fatal(err)
 				}
-				return nil
+				if files := fs.Abused(); len(files) > 0 {
+					t.Errorf("used again after they had failed: %v", files)
+				}
+				options.FS = fs.Restart(nil)
+				db, err = store.Open("data", options)
+				if err != nil {
+					t.Fatal(err)
+				}
+				check(t, db, n, acknowledged)
+				db.Close()
 			})
-			appendSome(20)
-			check(t, db, n, acknowledged)
-			fs.Fail(nil)
-			for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-				if err := db.Append(t.Context(), numbered(n)); err == nil {
-					acknowledged[n] = true
-					n++
-					break
-				} else if time.Now().After(deadline) {
-					t.Fatalf("appends are still refused: %v", err)
-				}
-				n++
-			}
-			appendSome(10)
-			check(t, db, n, acknowledged)
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
-			if files := fs.Abused(); len(files) > 0 {
-				t.Errorf("used again after they had failed: %v", files)
-			}
-			options.FS = fs.Restart(nil)
-			db, err = store.Open("data", options)
-			if err != nil {
-				t.Fatal(err)
-			}
-			check(t, db, n, acknowledged)
-			db.Close()
-		})
+		}
 	}
 }
 

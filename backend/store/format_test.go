@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -138,5 +139,42 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	if _, err := os.Stat(files[0] + ".corrupt"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSetAsideIsKept damages the first segment of a directory again and again, with
+// nothing else left in it: each is set aside under a name of its own.
+func TestSetAsideIsKept(t *testing.T) {
+	dir := t.TempDir()
+	for n := range 3 {
+		db := openDir(t, dir, store.Options{})
+		if err := db.Append(t.Context(), numbered(n)); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		files, _ := filepath.Glob(filepath.Join(dir, "*.seg"))
+		if len(files) != 1 {
+			t.Fatalf("%q", files)
+		}
+		if err := os.WriteFile(files[0], fmt.Append(nil, "damaged ", n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := openDir(t, dir, store.Options{}).Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := map[string]bool{}
+	files, _ := filepath.Glob(filepath.Join(dir, "*.corrupt"))
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[string(data)] = true
+	}
+	if len(kept) != 3 {
+		t.Errorf("%q have %v, want all three", files, kept)
 	}
 }

@@ -63,6 +63,11 @@ func (db *DB) recover() error {
 			if err := db.fs.Remove(name); err != nil {
 				return err
 			}
+		// A name that ends in ".corrupt" is not used twice either.
+		case scan(f.Name, "%010d-%010d.seg"+corruptSuffix, &a, &b):
+			db.nextWAL = max(db.nextWAL, b+1)
+		case scan(f.Name, "%010d.wal"+corruptSuffix, &a):
+			db.nextWAL = max(db.nextWAL, a+1)
 		case scan(f.Name, "%010d-%010d.seg", &a, &b):
 			db.nextWAL = max(db.nextWAL, b+1)
 			s, err := db.openFile(name, a, b)
@@ -160,7 +165,7 @@ func (db *DB) replay(w *wal) error {
 	}
 	if read.Torn > 0 {
 		db.counters.walLost.Add(uint64(read.Torn))
-		db.options.Log.Info("log ends in a record that was never acknowledged", "log", w.name, "bytes", read.Torn)
+		db.options.Log.Info("log ends in a record that is not whole, as a crash leaves of one that was not acknowledged", "log", w.name, "bytes", read.Torn)
 	}
 	w.bytes = int64(len(data))
 	h.wals = append(h.wals, w)

@@ -311,6 +311,13 @@ func (d *dropped) say(log *slog.Logger, kept time.Time) {
 	if d.segments == 0 || !d.said.IsZero() && time.Since(d.said) < dropEvery {
 		return
 	}
+	d.sayNow(log, kept)
+}
+
+func (d *dropped) sayNow(log *slog.Logger, kept time.Time) {
+	if d.segments == 0 {
+		return
+	}
 	log.Info("the oldest spans were dropped: "+d.reason, "segments", d.segments, "spans", d.spans, "bytes", d.bytes,
 		"received_from", unixNano(int64(d.received)).UTC(), "received_to", unixNano(int64(d.latest)).UTC(), "oldest_kept", kept.UTC())
 	*d = dropped{said: time.Now()}

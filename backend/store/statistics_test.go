@@ -1,11 +1,15 @@
 package store_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -152,7 +156,11 @@ func TestCompaction(t *testing.T) {
 func TestRetention(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Unix(1_790_000_000, 0)
-	db := openDir(t, dir, store.Options{HeadSpans: 200, MaxBytes: 100 << 10, Durability: store.Durability{Sync: true}, Now: func() time.Time { return now }})
+	var said bytes.Buffer
+	db := openDir(t, dir, store.Options{
+		HeadSpans: 200, MaxBytes: 100 << 10, Durability: store.Durability{Sync: true}, Now: func() time.Time { return now },
+		Log: slog.New(slog.NewJSONHandler(&said, nil)),
+	})
 	spans := calls(rand.New(rand.NewPCG(5, 6)), 5000, 1_789_990_000_000_000_000)
 	for from := 0; from < len(spans); from += 100 {
 		if err := db.Append(t.Context(), &span.Batch{Spans: spans[from : from+100]}); err != nil {
@@ -176,6 +184,22 @@ func TestRetention(t *testing.T) {
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
+	}
+	var inLog uint64
+	for dec := json.NewDecoder(&said); dec.More(); {
+		var line struct {
+			Msg   string
+			Spans uint64
+		}
+		if err := dec.Decode(&line); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(line.Msg, "the oldest spans were dropped") {
+			inLog += line.Spans
+		}
+	}
+	if want := db.Stats().Evicted.Spans; inLog != want {
+		t.Errorf("the log says that %d spans were dropped, want %d", inLog, want)
 	}
 	now = now.Add(time.Hour)
 	db = openDir(t, dir, store.Options{Retention: time.Minute, Now: func() time.Time { return now }})

@@ -180,6 +180,9 @@ func (db *DB) Close() error {
 // shut seals and closes, after the background work has ended.
 func (db *DB) shut() error {
 	var errs []error
+	db.mu.Lock()
+	db.unsaid.sayNow(db.options.Log, db.evicted.OldestKept)
+	db.mu.Unlock()
 	if !db.memory {
 		db.appending.Lock()
 		db.rotate()
