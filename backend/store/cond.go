@@ -277,6 +277,7 @@ func (s *Select) driver() *Cond {
 type Projection struct {
 	Attributes    []string // keys of the attributes of spans
 	StatusMessage bool
+	TraceState    bool
 	Everything    bool // events and links too
 }
 

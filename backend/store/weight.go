@@ -55,6 +55,62 @@ func (w *weigher) count(r *row) int64 {
 	return int64(span.CountOf(w.weight, r.id))
 }
 
+// countReader reads how many spans those of a segment stand for.
+type countReader struct {
+	projected
+	few []float64 // weights by position in the dictionary, 0 unknown
+	ids pick
+}
+
+// countReader is nil when no span has a trace state.
+func (s *spanBlocks) countReader() *countReader {
+	for i := range s.foot.columns {
+		ref := &s.foot.columns[i]
+		if !ref.isTraceState() || ref.typ != span.TypeString {
+			continue
+		}
+		c := &countReader{
+			projected: projected{scanColumn: s.segmentPlan.reading(i), values: newPick(s.packed(ref.values))},
+			ids:       newPick(s.packed(s.foot.id)),
+		}
+		if ref.enc == encTable {
+			c.few = make([]float64, s.room(ref.texts.ends.n))
+		}
+		return c
+	}
+	return nil
+}
+
+// appendCounts appends those of rows of a block.
+func (s *spanBlocks) appendCounts(b int, rows []uint16, out *SpanBatch) {
+	c, keys := s.counts, s.rowKeys(0, b)
+	first := uint64(b) << blockBits
+	for _, i := range rows {
+		n := uint64(1)
+		if c.has[keys[i]] != 0 {
+			row := first + uint64(i)
+			var id span.SpanID
+			putBigEndian(id[:], c.ids.get(row))
+			n = span.CountOf(s.weightAt(c, c.at(s.blockScan, row)), id)
+		}
+		out.Count = append(out.Count, n)
+	}
+}
+
+func (s *spanBlocks) weightAt(c *countReader, at uint64) float64 {
+	if c.ref.enc == encPages {
+		return span.WeightOf(unsafeString(s.pageText(c.ref, &c.pages, at)))
+	}
+	v := c.values.get(at)
+	if v >= uint64(len(c.few)) {
+		s.fail("position beyond the dictionary")
+	}
+	if c.few[v] == 0 {
+		c.few[v] = span.WeightOf(unsafeString(s.table(c.ref.texts).at(v)))
+	}
+	return c.few[v]
+}
+
 // count is how many spans one of a trace stands for.
 func (r *reading) count(id span.TraceID, l *lite) int64 {
 	if l.count == 0 {
