@@ -146,12 +146,18 @@ func (s *server) metricsOf(q url.Values) (in query.Metrics, err error) {
 		return in, reply.Invalid("start is not before end")
 	}
 	in.Range = traceql.Range{Start: uint64(start.UnixNano()), End: uint64(end.UnixNano())}
+	in.Weighted = true
+	if v := q.Get("weighted"); v != "" {
+		if in.Weighted, err = strconv.ParseBool(v); err != nil {
+			return in, reply.Invalid("weighted %q: want true or false", v)
+		}
+	}
 	return in, nil
 }
 
 func (s *server) seriesTraceQL(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	if err := only(q, "q", "start", "end", "lookback", "step", "exemplars"); err != nil {
+	if err := only(q, "q", "start", "end", "lookback", "step", "exemplars", "weighted"); err != nil {
 		return err
 	}
 	in, err := s.metricsOf(q)
@@ -196,7 +202,7 @@ func (s *server) seriesTraceQL(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) instantTraceQL(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	if err := only(q, "q", "start", "end", "lookback"); err != nil {
+	if err := only(q, "q", "start", "end", "lookback", "weighted"); err != nil {
 		return err
 	}
 	in, err := s.metricsOf(q)

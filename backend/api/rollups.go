@@ -74,6 +74,7 @@ func durationsOf(k *store.Sketch) durationsJSON {
 	return durationsJSON{strconv.FormatUint(uint64(k.Mean()), 10), at(.5), at(.75), at(.9), at(.95), at(.99), at(1)}
 }
 
+// operationStatsJSON counts a sampled span as often as it stands for.
 type operationStatsJSON struct {
 	Service    string        `json:"service"`
 	Name       string        `json:"name"`
@@ -124,6 +125,7 @@ func (s *server) operationStatistics(w http.ResponseWriter, r *http.Request) err
 	return writeTagged(w, r, map[string]any{"startTimeUnixNano": unixNano(start), "endTimeUnixNano": unixNano(end), "operations": list})
 }
 
+// edgeJSON counts a call as often as the child's span stands for.
 type edgeJSON struct {
 	Parent     string        `json:"parent"`
 	Child      string        `json:"child"`

@@ -123,8 +123,7 @@ func (r *metricsRun) traces(ctx context.Context) error {
 
 func (r *metricsRun) projection() store.Projection {
 	p := projection(r.program)
-	// Weights are read from the trace state.
-	p.Everything = p.Everything || r.options.Weighted
+	p.TraceState = r.options.Weighted // which has the weights
 	return p
 }
 
@@ -176,7 +175,7 @@ func columnOf(a traceql.Attribute) (column, bool) {
 func (r *metricsRun) columns(m Metrics) (where *store.Cond, columns []column, ok bool) {
 	q := m.Query
 	conditions := q.Conditions()
-	if !conditions.Exact || m.Weighted || len(q.Metrics.By) > maxBy || q.Metrics.Func == traceql.Compare {
+	if !conditions.Exact || len(q.Metrics.By) > maxBy || q.Metrics.Func == traceql.Compare {
 		return nil, nil, false
 	}
 	where, exact := condition(&conditions.Spans)
@@ -202,7 +201,7 @@ func (r *metricsRun) columns(m Metrics) (where *store.Cond, columns []column, ok
 
 // spans counts spans from columns.
 func (r *metricsRun) spans(ctx context.Context, where *store.Cond, columns []column) error {
-	scan := &store.SpanScan{Where: where, Start: r.from, End: r.to, Number: r.number, MaxValues: r.engine.options.MaxValues, Begin: r.begin}
+	scan := &store.SpanScan{Where: where, Start: r.from, End: r.to, Number: r.number, Counts: r.options.Weighted, MaxValues: r.engine.options.MaxValues, Begin: r.begin}
 	for _, c := range columns {
 		scan.Columns = append(scan.Columns, c.refs)
 	}
@@ -252,7 +251,11 @@ func (c *columnCount) visit(b *store.SpanBatch) error {
 		if err != nil {
 			return err
 		}
-		if c.accumulator.Add(g, start, value) {
+		weight := 1.0
+		if len(b.Count) > 0 {
+			weight = float64(b.Count[i])
+		}
+		if c.accumulator.Add(g, start, value, weight) {
 			trace, id := b.IDs(i)
 			c.accumulator.AddExemplar(g, traceql.Exemplar{TraceID: trace, SpanID: id, Time: start, Value: value})
 		}

@@ -202,10 +202,10 @@ func found(f query.Found) (out []string) {
 	return out
 }
 
-func (h held) metrics(t *testing.T, q *traceql.Query, r traceql.Range) []traceql.Series {
+func (h held) metrics(t *testing.T, q *traceql.Query, r traceql.Range, weighted bool) []traceql.Series {
 	t.Helper()
 	p := traceql.Compile(q)
-	a, err := p.NewAccumulator(r, traceql.MetricsOptions{})
+	a, err := p.NewAccumulator(r, traceql.MetricsOptions{Weighted: weighted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,11 +271,12 @@ func compare(t *testing.T, rng *rand.Rand, db *store.DB, h held, n int) (answere
 			r.Start += (last - first) / 3
 			r.End -= (last - first) / 4
 		}
-		series, err := e.Metrics(t.Context(), query.Metrics{Query: q, Range: r})
+		weighted := rng.IntN(2) == 0
+		series, err := e.Metrics(t.Context(), query.Metrics{Query: q, Range: r, Weighted: weighted})
 		if err != nil {
 			t.Fatalf("%s: %v", q, err)
 		}
-		wantSeries := h.metrics(t, q, r)
+		wantSeries := h.metrics(t, q, r, weighted)
 		wantLines, wantSamples := lines(wantSeries)
 		gotLines, gotSamples := lines(series.List)
 		if d := gocmp.Diff(wantLines, gotLines); d != "" {

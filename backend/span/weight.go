@@ -16,8 +16,11 @@ const thresholdBits = 56
 // "TraceState: Probability Sampling"), and 1 where nothing, or nothing that can
 // be read, is said. It is at least 1 and at most 1<<56, so a sum of weights wants
 // a float64 or a bound.
-func (s *Span) Weight() float64 {
-	th, ok := samplingThreshold(s.TraceState)
+func (s *Span) Weight() float64 { return WeightOf(s.TraceState) }
+
+// WeightOf is [Span.Weight] of the spans with a tracestate.
+func WeightOf(tracestate string) float64 {
+	th, ok := samplingThreshold(tracestate)
 	if !ok {
 		return 1
 	}
@@ -33,11 +36,13 @@ const maxCount = 1 << 20
 // between two of them is the lower for some spans and the higher for others, by
 // the span's id, in such shares that sums are right on average; the same span
 // always gives the same.
-func (s *Span) Count() uint64 {
-	w := math.Min(s.Weight(), maxCount)
-	whole, rest := math.Modf(w)
+func (s *Span) Count() uint64 { return CountOf(s.Weight(), s.SpanID) }
+
+// CountOf is [Span.Count] of the span with a weight and an id.
+func CountOf(weight float64, id SpanID) uint64 {
+	whole, rest := math.Modf(math.Min(weight, maxCount))
 	n := uint64(whole)
-	if rest > 0 && math.Ldexp(float64(binary.BigEndian.Uint64(s.SpanID[:])), -64) < rest {
+	if rest > 0 && math.Ldexp(float64(binary.BigEndian.Uint64(id[:])), -64) < rest {
 		n++
 	}
 	return n

@@ -5,9 +5,10 @@ package store
 // with the spread ones, anew after every change: those of which spans are hidden,
 // and large ones.
 type calls struct {
-	rows   int // those below it were looked at
-	counts map[callKey]int32
+	rows   int               // those below it were looked at
+	counts map[callKey]int64 // as many as they stand for
 	keys   map[callOrigin]uint32
+	weigh  *weigher // while counting
 }
 
 type callKey struct {
@@ -23,8 +24,10 @@ type callOrigin struct {
 // count brings the counts up to the view of the spread's head.
 func (c *calls) count(r *reading, s *spread, v *headView) {
 	if c.counts == nil {
-		c.counts, c.keys = map[callKey]int32{}, map[callOrigin]uint32{}
+		c.counts, c.keys = map[callKey]int64{}, map[callOrigin]uint32{}
 	}
+	c.weigh = v.weigher()
+	defer func() { c.weigh = nil }() // it keeps a view
 	for _, d := range v.dead {
 		for i := d.from; i < min(d.to, v.n); i++ {
 			if t := v.row(i).trace; !s.is[t] {
@@ -56,26 +59,26 @@ func (c *calls) leave(s *spread, v *headView, row int) {
 }
 
 // row counts the calls between a span and those of its trace that arrived before
-// it, n times, and returns how many those are.
-func (c *calls) row(s *spread, v *headView, i int, n int32) (before int) {
+// it, or takes them out when sign is -1, and returns how many those are.
+func (c *calls) row(s *spread, v *headView, i int, sign int64) (before int) {
 	child := v.row(i)
 	if child.parent == child.id {
-		c.add(s, v, child, child, n)
+		c.add(s, v, child, child, sign)
 	}
 	for next := child.prev; next != 0; before++ {
 		other := v.row(int(next) - 1)
 		if other.id == child.parent {
-			c.add(s, v, other, child, n)
+			c.add(s, v, other, child, sign)
 		}
 		if other.parent == child.id {
-			c.add(s, v, child, other, n)
+			c.add(s, v, child, other, sign)
 		}
 		next = other.prev
 	}
 	return before
 }
 
-func (c *calls) add(s *spread, v *headView, parent, child *row, n int32) {
+func (c *calls) add(s *spread, v *headView, parent, child *row, sign int64) {
 	from, to := &v.series[parent.series], &v.series[child.series]
 	o := callOrigin{from.resource, to.resource, to.status}
 	edge, ok := c.keys[o]
@@ -83,7 +86,7 @@ func (c *calls) add(s *spread, v *headView, parent, child *row, n int32) {
 		edge = s.edge(spreadEdge{v.resources[o.parent].ServiceName(), v.resources[o.child].ServiceName(), o.status})
 		c.keys[o] = edge
 	}
-	c.counts[callKey{minuteAndBucket(child.start, child.end-child.start), edge}] += n
+	c.counts[callKey{minuteAndBucket(child.start, child.end-child.start), edge}] += sign * c.weigh.count(child)
 }
 
-func (c *calls) size() int { return int(mapEntry * float64(20*len(c.counts)+16*len(c.keys))) }
+func (c *calls) size() int { return int(mapEntry * float64(24*len(c.counts)+16*len(c.keys))) }

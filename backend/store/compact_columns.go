@@ -291,6 +291,7 @@ func (m *merge) rollups() {
 	for _, s := range m.sources {
 		f := s.foot
 		svc, nam, kind, status := s.packed(f.oService), s.packed(f.oName), s.packed(f.oKind), s.packed(f.oStatus)
+		held := newCursor(s.packed(f.oCount))
 		for i := range f.oService.n {
 			n := m.stats.operation(operation{
 				s.renumber(s.services, svc.get(i)), s.renumber(s.names, nam.get(i)), int32(kind.get(i)), int32(status.get(i)),
@@ -299,6 +300,7 @@ func (m *merge) rollups() {
 				operations = append(operations, nil)
 			}
 			operations[n] = append(operations[n], ref{s, int(i)})
+			m.stats.held[n] += toInt(held.get(i))
 		}
 		parent, child, estatus := s.packed(f.eParent), s.packed(f.eChild), s.packed(f.eStatus)
 		for i := range f.eParent.n {
@@ -311,7 +313,7 @@ func (m *merge) rollups() {
 	}
 	out := rollupsWriter{foot: &m.foot}
 	m.foot.firstMinute = math.MaxUint64
-	write := func(keys [][]ref, minutes func(*footer) rollupRef) (rollupRef, rollupRef, packedRef) {
+	write := func(keys [][]ref, minutes func(*footer) rollupRef) (rollupRef, rollupRef) {
 		var tallies []tally
 		for _, refs := range keys {
 			tallies = tallies[:0]
@@ -327,8 +329,8 @@ func (m *merge) rollups() {
 		return out.finish(m.w)
 	}
 	f := &m.foot
-	f.oMinutes, f.oHours, f.oCount = write(operations, func(f *footer) rollupRef { return f.oMinutes })
-	f.eMinutes, f.eHours, _ = write(edges, func(f *footer) rollupRef { return f.eMinutes })
+	f.oMinutes, f.oHours = write(operations, func(f *footer) rollupRef { return f.oMinutes })
+	f.eMinutes, f.eHours = write(edges, func(f *footer) rollupRef { return f.eMinutes })
 	m.stats.writeKeys(m.w, f)
 }
 

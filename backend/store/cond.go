@@ -278,6 +278,7 @@ type Projection struct {
 	Attributes    []string // keys of the attributes of spans
 	AllAttributes bool     // of spans
 	StatusMessage bool
+	TraceState    bool
 	Everything    bool // events and links too
 }
 

@@ -25,7 +25,9 @@
 // call whose ends are held, in whatever order and segments they arrived. What
 // bounds that (an hour between arrivals, 50,000 spans of a trace, the retention of
 // one part of a trace before another) is in FORMAT.md under Statistics. Quantiles
-// have a relative error of at most 0.79 %.
+// have a relative error of at most 0.79 %. Sampled spans say how many they stand for,
+// and count that often in what [DB.OperationStats], [DB.OperationMinutes], [DB.Edges]
+// and [DB.Dependencies] say; in all that says what is held they count once.
 //
 // [DB.ScanTraces] and [DB.ScanSpans] put conditions to the columns, for languages
 // that are none of this package's business: what [Cond] says of spans is decided by

@@ -22,7 +22,7 @@ func someSpans(rng *rand.Rand, n int) []span.Span {
 		s := span.Span{
 			TraceID: span.TraceID{1, byte(i / 7)}, SpanID: span.SpanID{2, byte(i), byte(i >> 8)}, Name: []string{"a", "b"}[i%2],
 			Kind: span.Kind(i % 6), StartTime: 1_790_000_000_000_000_000 + rng.Uint64N(1e9), Flags: 1, Resource: resource, Scope: scope,
-			Status: span.Status{Code: span.StatusCode(i % 3), Message: []string{"", "no"}[i%2]}, TraceState: []string{"", "x=y"}[i%2],
+			Status: span.Status{Code: span.StatusCode(i % 3), Message: []string{"", "no"}[i%2]}, TraceState: []string{"", "x=y", "ot=th:c"}[i%3],
 		}
 		s.EndTime = s.StartTime + rng.Uint64N(1e9)
 		if i%7 > 0 {

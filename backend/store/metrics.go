@@ -10,7 +10,8 @@ import (
 	"github.com/throughline/throughline/backend/span"
 )
 
-// Summary of the spans of one operation with one status in a range of time.
+// OperationStats is a summary of the spans of one operation with one status in a
+// range of time. A sampled span counts as often as it says that it stands for.
 type OperationStats struct {
 	Service, Name string
 	Kind          span.Kind
@@ -19,7 +20,8 @@ type OperationStats struct {
 }
 
 // Edge is an edge of the service graph in a range of time: calls from spans of
-// Parent to spans of Child.
+// Parent to spans of Child. A sampled one counts as often as its child's span says
+// that it stands for.
 type Edge struct {
 	Parent, Child string
 	Errors        uint64 // of the child's spans
@@ -70,6 +72,7 @@ func (db *DB) OperationStats(ctx context.Context, start, end uint64, want func(s
 		}
 		for i, v := range r.heads {
 			r.spread(i, func(sp *spread) {
+				weigh := v.weigher()
 				sketches := make([]*Sketch, len(v.series))
 				v.eachLive(func(_ int, row *row) {
 					if sp.has(row.trace) || !w.has(row.start/nanosPerMinute) {
@@ -85,7 +88,7 @@ func (db *DB) OperationStats(ctx context.Context, start, end uint64, want func(s
 						k = get(service, unsafeString(v.names.at(int(s.name))), s.kind, s.status)
 						sketches[row.series] = k
 					}
-					k.add(bucketOf(row.end-row.start), 1)
+					k.add(bucketOf(row.end-row.start), weigh.count(row))
 				})
 				sketches = make([]*Sketch, len(sp.opList))
 				sp.each(false, func(c *change) {
@@ -101,7 +104,7 @@ func (db *DB) OperationStats(ctx context.Context, start, end uint64, want func(s
 						k = get(o.service, o.name, o.kind, o.status)
 						sketches[c.key] = k
 					}
-					k.add(uint32(c.at&0xffff), int64(c.n))
+					k.add(uint32(c.at&0xffff), c.n)
 				})
 			})
 		}
@@ -164,7 +167,7 @@ func (db *DB) Edges(ctx context.Context, start, end uint64) (list []Edge, err er
 		for i := range r.heads {
 			r.spreadCalls(i, true, func(sp *spread) {
 				adds := make([]func(uint32, int64), len(sp.edgeList))
-				add := func(edge uint32, at uint64, n int32) {
+				add := func(edge uint32, at uint64, n int64) {
 					if n == 0 || !w.has(at>>16) {
 						return
 					}
@@ -172,7 +175,7 @@ func (db *DB) Edges(ctx context.Context, start, end uint64) (list []Edge, err er
 						e := &sp.edgeList[edge]
 						adds[edge] = get(e.parent, e.child, e.status)
 					}
-					adds[edge](uint32(at&0xffff), int64(n))
+					adds[edge](uint32(at&0xffff), n)
 				}
 				for k, n := range sp.calls.counts {
 					add(k.edge, k.at, n)

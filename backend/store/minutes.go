@@ -11,7 +11,8 @@ import (
 )
 
 // OperationMinutes is how many spans of one operation with one status began in
-// each minute of a range, by duration.
+// each minute of a range, by duration. A sampled span counts as often as it says
+// that it stands for.
 type OperationMinutes struct {
 	Service, Name string
 	Kind          span.Kind
@@ -94,10 +95,11 @@ func (db *DB) OperationMinutes(ctx context.Context, start, end uint64, want func
 		for i, v := range r.heads {
 			var failed error
 			r.spread(i, func(sp *spread) {
+				weigh := v.weigher()
 				series := make([][]tally, len(v.series))
 				v.eachLive(func(_ int, row *row) {
 					if !sp.has(row.trace) && w.has(row.start/nanosPerMinute) {
-						series[row.series] = append(series[row.series], tally{minuteAndBucket(row.start, row.end-row.start), 1})
+						series[row.series] = append(series[row.series], tally{minuteAndBucket(row.start, row.end-row.start), weigh.count(row)})
 					}
 				})
 				for i, t := range series {
@@ -109,7 +111,7 @@ func (db *DB) OperationMinutes(ctx context.Context, start, end uint64, want func
 				changes := make([][]tally, len(sp.opList))
 				sp.each(false, func(c *change) {
 					if w.has(c.at >> 16) {
-						changes[c.key] = append(changes[c.key], tally{c.at, int64(c.n)})
+						changes[c.key] = append(changes[c.key], tally{c.at, c.n})
 					}
 				})
 				for i, t := range changes {

@@ -100,6 +100,7 @@ type lite struct {
 	series     uint32
 	kind       int32
 	status     int32
+	count      int64 // of spans that it stands for, 0 unknown: see reading.count
 
 	segment *segment // or
 	view    *headView

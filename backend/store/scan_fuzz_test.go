@@ -62,7 +62,7 @@ func runScans(ctx context.Context, ask func(func(r *reading) error)) {
 			s.Left, s.Relation = conds[(i*7+3)%len(conds)], Relation(i%5)
 		}
 		ask(func(r *reading) error {
-			_, err := r.scanTraces(ctx, &TraceScan{Select: s, Limit: 3, Judge: judge, Project: Projection{Everything: i%3 == 0}})
+			_, err := r.scanTraces(ctx, &TraceScan{Select: s, Limit: 3, Judge: judge, Project: Projection{Everything: i%3 == 0, TraceState: true}})
 			return err
 		})
 		if i%4 == 0 {
@@ -76,6 +76,6 @@ func runScans(ctx context.Context, ask func(func(r *reading) error)) {
 		}
 	}
 	ask(func(r *reading) error {
-		return r.scanSpans(ctx, &SpanScan{Where: &Cond{}, Columns: columns, Visit: visit})
+		return r.scanSpans(ctx, &SpanScan{Where: &Cond{}, Columns: columns, Counts: true, Visit: visit})
 	})
 }

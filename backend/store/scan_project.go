@@ -35,6 +35,7 @@ func newProjector(s *blockScan, want *Projection) *projector {
 		case ref.scope == ScopeSpan && want.attribute(ref.key):
 		case ref.scope == ScopeSpanField && ref.key == fieldRest && want.attributes():
 		case ref.scope == ScopeSpanField && ref.key == fieldStatusMessage && want.StatusMessage:
+		case ref.isTraceState() && want.TraceState:
 		default:
 			continue
 		}
@@ -188,7 +189,7 @@ func (v *headView) project(i int, want *Projection, sp *span.Span) {
 		Resource: v.resources[se.resource], Scope: v.scopes[se.scope], Attributes: sp.Attributes[:0],
 	}
 	shape := v.shapes[se.shape]
-	if len(shape) == 0 || !want.attributes() && !want.StatusMessage {
+	if len(shape) == 0 || !want.attributes() && !want.StatusMessage && !want.TraceState {
 		return
 	}
 	slots := v.slots[r.slots>>slotBits][r.slots&(slotChunk-1):]
@@ -199,7 +200,7 @@ func (v *headView) project(i int, want *Projection, sp *span.Span) {
 			if want.attribute(c.key) {
 				sp.Attributes = append(sp.Attributes, span.Attribute{Key: c.key, Value: c.slotValueShared(slots[j])})
 			}
-		case c.key == fieldRest || c.key == fieldStatusMessage:
+		case c.key == fieldRest || c.key == fieldStatusMessage || c.key == fieldTraceState:
 			setSpanField(sp, c.key, c.slotValueShared(slots[j]))
 		}
 	}

@@ -21,6 +21,8 @@ type SpanScan struct {
 	// Number, unless it is empty, is a column of which the numbers are wanted, and
 	// not what distinct ones there are.
 	Number []FieldRef
+	// Counts says that it is wanted how many spans each stands for.
+	Counts bool
 	// MaxValues bounds the distinct values of each column; 0 means 1 << 20. Beyond
 	// it, or beyond 64 MiB of them, the scan ends with ErrTooManyValues.
 	MaxValues int
@@ -39,6 +41,8 @@ type SpanBatch struct {
 	// Number has the value of each span, if it has one that IsNumber.
 	Number   []float64
 	IsNumber []bool
+	// Count is the [span.Span.Count] of each if counts are wanted, empty when all are 1.
+	Count []uint64
 	// Columns has for each column the number of each span's value; 0 is none.
 	Columns [][]uint32
 	// Values has for each column the distinct values by number, from 1 on.
@@ -69,6 +73,7 @@ func (r *reading) scanSpans(ctx context.Context, scan *SpanScan) error {
 			s.project.need(&c[i])
 		}
 	}
+	s.project.TraceState = scan.Counts
 	if scan.Begin != nil {
 		scan.Begin()
 	}
@@ -156,6 +161,7 @@ func (w *spanWorker) flush() error {
 	}
 	err := w.visit(b)
 	b.Start, b.Duration, b.Number, b.IsNumber = b.Start[:0], b.Duration[:0], b.Number[:0], b.IsNumber[:0]
+	b.Count = b.Count[:0]
 	for i := range b.Columns {
 		b.Columns[i] = b.Columns[i][:0]
 	}
@@ -180,6 +186,9 @@ func (w *spanWorker) one(sp *span.Span) error {
 			}
 		}
 		b.Number, b.IsNumber = append(b.Number, number), append(b.IsNumber, state == numberIs)
+	}
+	if w.Counts {
+		b.Count = append(b.Count, sp.Count())
 	}
 	for i, refs := range w.Columns {
 		n := uint32(0)
@@ -273,6 +282,7 @@ type spanBlocks struct {
 	plan    *spanPlan
 	columns [][]columnReader
 	numeric []columnReader
+	counts  *countReader // nil when counts are not wanted, or all are 1
 	states  [blockLen]numberState
 	starts  [blockLen]uint64
 	values  [blockLen]uint64
@@ -304,6 +314,9 @@ func (w *spanWorker) of(i int) *spanBlocks {
 	}
 	for j := range w.Number {
 		b.numeric = append(b.numeric, b.readers(&w.Number[j])...)
+	}
+	if w.Counts {
+		b.counts = b.countReader()
 	}
 	w.blocks[i] = b
 	return b
@@ -359,6 +372,9 @@ func (w *spanWorker) segment(u *scanUnit) error {
 		}
 		if len(s.numeric) > 0 {
 			s.numbers(b, rows, out)
+		}
+		if s.counts != nil {
+			s.appendCounts(b, rows, out)
 		}
 		for k := range s.columns {
 			out.Columns[k] = s.column(s.columns[k], &w.intern[k], b, rows, out.Columns[k])

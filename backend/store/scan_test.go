@@ -159,8 +159,8 @@ func selected(s *store.Select, spans []span.Span) bool {
 }
 
 // scanned is a span of a SpanScan as text.
-func scannedSpan(start, duration uint64, values []string) string {
-	return fmt.Sprint(start, " ", duration, " ", strings.Join(values, " | "))
+func scannedSpan(start, duration uint64, count uint64, values []string) string {
+	return fmt.Sprint(start, " ", duration, " ", count, " ", strings.Join(values, " | "))
 }
 
 func valueText(v span.Value) string { return fmt.Sprint(v.Type(), ":", v.Text()) }
@@ -229,6 +229,13 @@ func compareScans(t *testing.T, rng *rand.Rand, db *store.DB, naive *storetest.N
 			columns = append(columns, column)
 		}
 		want, got = nil, nil
+		counted := rng.IntN(2) == 0
+		countOf := func(s *span.Span) uint64 {
+			if counted {
+				return s.Count()
+			}
+			return 1
+		}
 		for _, trace := range traces {
 			for i := range trace.Spans {
 				s := &trace.Spans[i]
@@ -250,11 +257,11 @@ func compareScans(t *testing.T, rng *rand.Rand, db *store.DB, naive *storetest.N
 						}
 					}
 				}
-				want = append(want, scannedSpan(s.StartTime, s.EndTime-s.StartTime, values))
+				want = append(want, scannedSpan(s.StartTime, s.EndTime-s.StartTime, countOf(s), values))
 			}
 		}
 		var mu sync.Mutex
-		err = db.ScanSpans(t.Context(), &store.SpanScan{Where: where, Start: start, End: end, Columns: columns, Visit: func() func(*store.SpanBatch) error {
+		err = db.ScanSpans(t.Context(), &store.SpanScan{Where: where, Start: start, End: end, Columns: columns, Counts: counted, Visit: func() func(*store.SpanBatch) error {
 			return func(b *store.SpanBatch) error {
 				mu.Lock()
 				defer mu.Unlock()
@@ -265,7 +272,11 @@ func compareScans(t *testing.T, rng *rand.Rand, db *store.DB, naive *storetest.N
 							values[j] = valueText(b.Values[j][n])
 						}
 					}
-					got = append(got, scannedSpan(b.Start[i], b.Duration[i], values))
+					count := uint64(1)
+					if len(b.Count) > 0 {
+						count = b.Count[i]
+					}
+					got = append(got, scannedSpan(b.Start[i], b.Duration[i], count, values))
 				}
 				return nil
 			}

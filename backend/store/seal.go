@@ -26,6 +26,8 @@ type sealing struct {
 	rows                                uint64
 	events, links                       uint64
 
+	weigh *weigher
+
 	ids []uint64         // of the trace's spans
 	at  map[uint64]int32 // their places, in traces of many spans
 }
@@ -41,6 +43,7 @@ type sealColumn struct {
 // head, and nobody appends to it any more.
 func sealHead(r *reading, h *head, f File) error {
 	s := &sealing{h: h, v: h.view(h.n), w: newFileWriter(f)}
+	s.weigh = s.v.weigher()
 	s.plan()
 	r.spread(0, func(sp *spread) {
 		s.walk(sp)
@@ -161,7 +164,10 @@ func (s *sealing) spread(sp *spread) {
 		child, _ := s.stats.services.add(e.child)
 		edges[i] = s.stats.edge(link{parent, child, e.status})
 	}
-	sp.each(false, func(c *change) { s.stats.opTally.add(operations[c.key], c.at, c.n) })
+	sp.each(false, func(c *change) {
+		s.stats.opTally.add(operations[c.key], c.at, c.n)
+		s.stats.held[operations[c.key]] += int64(c.held)
+	})
 	sp.each(true, func(c *change) { s.stats.edgeTally.add(edges[c.key], c.at, c.n) })
 	traces, rows, spans := sp.counts()
 	s.foot.newSpans = s.rows - uint64(rows-spans)
@@ -210,7 +216,8 @@ func (s *sealing) trace(t *traceRows, rows []uint32, count bool) {
 				op = 1 + s.stats.operation(operation{s.services[se.resource], se.name, se.kind, se.status})
 				s.ops[r.series] = op
 			}
-			s.stats.opTally.add(op-1, at, 1)
+			s.stats.opTally.add(op-1, at, s.weigh.count(r))
+			s.stats.held[op-1]++
 		}
 
 		// The parent: 0 none, 1 not here, else its place in the trace and 2.
@@ -235,7 +242,7 @@ func (s *sealing) trace(t *traceRows, rows []uint32, count bool) {
 				s.orphanID.push(pid)
 			} else if count {
 				from := s.services[h.series.list[h.row(int(rows[parent-2])).series].resource]
-				s.stats.edgeTally.add(s.stats.edge(link{from, s.services[se.resource], se.status}), at, 1)
+				s.stats.edgeTally.add(s.stats.edge(link{from, s.services[se.resource], se.status}), at, s.weigh.count(r))
 			}
 		}
 		s.parent.push(parent)

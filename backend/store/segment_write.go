@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 	"math/bits"
 	"slices"
@@ -174,6 +175,7 @@ type statistics struct {
 	operations map[operation]uint32
 	opList     []operation
 	opTally    tallyKeys
+	held       []int64 // spans of each operation, each counted once
 	edges      map[link]uint32
 	edgeList   []link
 	edgeTally  tallyKeys
@@ -213,6 +215,7 @@ func (s *statistics) operation(o operation) uint32 {
 	}
 	n = uint32(len(s.opList))
 	s.opList = append(s.opList, o)
+	s.held = append(s.held, 0)
 	s.operations[o] = n
 	return n
 }
@@ -235,18 +238,25 @@ func (s *statistics) edge(e link) uint32 {
 	return n
 }
 
-// tallyKeys are durations to be counted, and those to be taken out. A key packs
-// what is sorted: 20 bits of operation or edge, 28 of minute, 16 of bucket.
-type tallyKeys struct{ plus, minus []uint64 }
+// tallyKeys are durations to be counted. A key packs what is sorted: 20 bits of
+// operation or edge, 28 of minute, 16 of bucket.
+type tallyKeys struct {
+	once []uint64
+	more []keyCount // those that count several times, or are taken out
+}
 
-// add counts a duration n times, or takes it out.
-func (t *tallyKeys) add(key uint32, minuteAndBucket uint64, n int32) {
+type keyCount struct {
+	key uint64
+	n   int64
+}
+
+// add counts a duration n times, or takes it out when n is negative.
+func (t *tallyKeys) add(key uint32, minuteAndBucket uint64, n int64) {
 	k := uint64(key)<<44 | minuteAndBucket&(1<<44-1)
-	for ; n > 0; n-- {
-		t.plus = append(t.plus, k)
-	}
-	for ; n < 0; n++ {
-		t.minus = append(t.minus, k)
+	if n == 1 {
+		t.once = append(t.once, k)
+	} else if n != 0 {
+		t.more = append(t.more, keyCount{k, n})
 	}
 }
 
@@ -260,90 +270,87 @@ func (s *statistics) write(w *fileWriter, f *footer) {
 		tallies = s.opTally.next(k, tallies)
 		r.add(tallies)
 	}
-	f.oMinutes, f.oHours, f.oCount = r.finish(w)
+	f.oMinutes, f.oHours = r.finish(w)
 	s.edgeTally.sort()
 	for k := range s.edgeList {
 		tallies = s.edgeTally.next(k, tallies)
 		r.add(tallies)
 	}
-	f.eMinutes, f.eHours, _ = r.finish(w)
+	f.eMinutes, f.eHours = r.finish(w)
 	s.writeKeys(w, f)
 }
 
 func (s *statistics) writeKeys(w *fileWriter, f *footer) {
-	var p [7]packer
-	for _, o := range s.opList {
+	var p [8]packer
+	for i, o := range s.opList {
 		p[0].push(uint64(o.service))
 		p[1].push(uint64(o.name))
 		p[2].push(uint64(uint32(o.kind)))
 		p[3].push(uint64(uint32(o.status)))
+		p[7].push(fromInt(s.held[i]))
 	}
 	for _, e := range s.edgeList {
 		p[4].push(uint64(e.parent))
 		p[5].push(uint64(e.child))
 		p[6].push(uint64(uint32(e.status)))
 	}
-	for i, r := range []*packedRef{&f.oService, &f.oName, &f.oKind, &f.oStatus, &f.eParent, &f.eChild, &f.eStatus} {
+	for i, r := range []*packedRef{&f.oService, &f.oName, &f.oKind, &f.oStatus, &f.eParent, &f.eChild, &f.eStatus, &f.oCount} {
 		*r = w.packed(&p[i])
 	}
 }
 
 // sort is to come before next.
 func (t *tallyKeys) sort() {
-	sortKeys(t.plus)
-	sortKeys(t.minus)
+	sortKeys(t.once)
+	slices.SortFunc(t.more, func(a, b keyCount) int { return cmp.Compare(a.key, b.key) })
 }
 
 // next returns the tallies of a key, all of which are asked for in order.
 func (t *tallyKeys) next(key int, tallies []tally) []tally {
 	tallies = tallies[:0]
-	take := func(from []uint64, n int64) []uint64 {
-		for len(from) > 0 && from[0]>>44 == uint64(key) {
-			at := from[0] & (1<<44 - 1)
-			if i := len(tallies); i > 0 && tallies[i-1].at == at {
-				tallies[i-1].n += n
-			} else {
-				tallies = append(tallies, tally{at, n})
-			}
-			from = from[1:]
-		}
-		return from
-	}
-	t.plus = take(t.plus, 1)
-	if n := len(t.minus); n > 0 {
-		if t.minus = take(t.minus, -1); len(t.minus) < n {
-			return mergeTallies(tallies)
+	add := func(at uint64, n int64) {
+		if i := len(tallies); i > 0 && tallies[i-1].at == at {
+			tallies[i-1].n += n
+		} else {
+			tallies = append(tallies, tally{at, n})
 		}
 	}
-	return tallies
+	for len(t.once) > 0 && t.once[0]>>44 == uint64(key) {
+		add(t.once[0]&(1<<44-1), 1)
+		t.once = t.once[1:]
+	}
+	if len(t.more) == 0 || t.more[0].key>>44 != uint64(key) {
+		return tallies
+	}
+	for len(t.more) > 0 && t.more[0].key>>44 == uint64(key) {
+		add(t.more[0].key&(1<<44-1), t.more[0].n)
+		t.more = t.more[1:]
+	}
+	return mergeTallies(tallies)
 }
 
 // rollupsWriter makes the rollups of a table of keys, by minute and by hour.
 type rollupsWriter struct {
 	foot           *footer
 	minutes, hours rollupWriter
-	counts         packer
 	hourly         []tally
 }
 
 // add appends the tallies of the next key, which must be sorted and merged.
 func (r *rollupsWriter) add(tallies []tally) {
-	count := int64(0)
 	for _, t := range tallies {
-		count += t.n
 		m := t.at >> 16
 		r.foot.firstMinute, r.foot.lastMinute = min(r.foot.firstMinute, m), max(r.foot.lastMinute, m)
 	}
-	r.counts.push(fromInt(count))
 	r.minutes.add(tallies)
 	r.hourly = toHours(r.hourly, tallies)
 	r.hours.add(r.hourly)
 }
 
-func (r *rollupsWriter) finish(w *fileWriter) (minutes, hours rollupRef, counts packedRef) {
-	minutes, hours, counts = r.minutes.finish(w), r.hours.finish(w), w.packed(&r.counts)
-	r.minutes, r.hours, r.counts = rollupWriter{}, rollupWriter{}, packer{}
-	return minutes, hours, counts
+func (r *rollupsWriter) finish(w *fileWriter) (minutes, hours rollupRef) {
+	minutes, hours = r.minutes.finish(w), r.hours.finish(w)
+	r.minutes, r.hours = rollupWriter{}, rollupWriter{}
+	return minutes, hours
 }
 
 func bigEndian(b []byte) uint64 {

@@ -72,7 +72,8 @@ type spreadTrace struct {
 // change is how many spans or calls are added to a bucket, or taken out.
 type change struct {
 	at   uint64 // minute and bucket, as in tally
-	n    int32
+	n    int64  // as many as they stand for
+	held int32  // of spans, each counted once
 	key  uint32 // in opList or edgeList
 	edge bool
 }
@@ -192,12 +193,12 @@ func (r *reading) update(s *spread, t *spreadTrace, o *olderSources, v *headView
 	id := v.ids[t.number]
 	s.changes = s.changes[:0]
 	r.gatherFrom(id, p, o.segments, o.heads)
-	s.tally(p, -1)
+	s.tally(r, id, p, -1)
 	before := len(p.spans)
 	v.gather(r.db, id, p)
 	t.rows = len(p.spans) - before
 	r.distinct(id, p)
-	s.tally(p, 1)
+	s.tally(r, id, p, 1)
 	t.spans = len(p.spans) - before
 	slices.SortFunc(s.changes, func(a, b change) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.at, b.at), boolCompare(a.edge, b.edge))
@@ -206,11 +207,12 @@ func (r *reading) update(s *spread, t *spreadTrace, o *olderSources, v *headView
 	for _, c := range s.changes {
 		if k := len(t.changes) - 1; k >= 0 && t.changes[k].key == c.key && t.changes[k].at == c.at && t.changes[k].edge == c.edge {
 			t.changes[k].n += c.n
+			t.changes[k].held += c.held
 		} else {
 			t.changes = append(t.changes, c)
 		}
 	}
-	t.changes = slices.Clip(slices.DeleteFunc(t.changes, func(c change) bool { return c.n == 0 }))
+	t.changes = slices.Clip(slices.DeleteFunc(t.changes, func(c change) bool { return c.n == 0 && c.held == 0 }))
 	if cap(s.changes) > maxSpreadTrace/10 {
 		s.changes = nil
 	}
@@ -226,18 +228,20 @@ func boolCompare(a, b bool) int {
 	return 1
 }
 
-// tally adds the spans of a part, and the calls among them, n times.
-func (s *spread) tally(p *part, n int32) {
+// tally adds the spans of a part, and the calls among them, or takes them out when
+// sign is -1.
+func (s *spread) tally(r *reading, id span.TraceID, p *part, sign int32) {
 	parent := p.finder()
 	for i := range p.spans {
 		l := &p.spans[i]
 		at := minuteAndBucket(l.start, l.end-l.start)
-		s.changes = append(s.changes, change{at, n, s.operation(spreadOperation{l.service(), l.nameText(), l.kind, l.status}), false})
+		n := int64(sign) * r.count(id, l)
+		s.changes = append(s.changes, change{at, n, sign, s.operation(spreadOperation{l.service(), l.nameText(), l.kind, l.status}), false})
 		if l.parent == ([8]byte{}) {
 			continue
 		}
 		if k := parent(l.parent); k >= 0 {
-			s.changes = append(s.changes, change{at, n, s.edge(spreadEdge{p.spans[k].service(), l.service(), l.status}), true})
+			s.changes = append(s.changes, change{at, n, 0, s.edge(spreadEdge{p.spans[k].service(), l.service(), l.status}), true})
 		}
 	}
 }

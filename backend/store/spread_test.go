@@ -47,6 +47,19 @@ func compareStatistics(t *testing.T, db *store.DB, naive *storetest.Naive) {
 		got[storetest.Operation{Service: o.Service, Name: o.Name, Kind: o.Kind, Status: o.Status}] = buckets(&o.Durations)
 	}
 	equal("durations", want, got)
+	minutes, err := db.OperationMinutes(t.Context(), 0, 0, func(string) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(got)
+	for _, o := range minutes {
+		m := map[uint64]uint64{}
+		for _, c := range o.Counts {
+			m[c.Nanoseconds] += c.Count
+		}
+		got[storetest.Operation{Service: o.Service, Name: o.Name, Kind: o.Kind, Status: o.Status}] = m
+	}
+	equal("minutes", want, got)
 	if s := db.Stats(); s.Spans != naive.Spans() || s.Traces != len(naive.IDs()) {
 		t.Fatalf("%d spans in %d traces, want %d in %d", s.Spans, s.Traces, naive.Spans(), len(naive.IDs()))
 	}

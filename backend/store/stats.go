@@ -115,7 +115,7 @@ func (db *DB) figures() Stats {
 	return s
 }
 
-// Service is a service name with what is held of it.
+// Service is a service name with what is held of it, each span counted once.
 type Service struct {
 	Name         string
 	SpanCount    int
@@ -123,7 +123,8 @@ type Service struct {
 	LastReceived time.Time
 }
 
-// Operation is a (service, span name, kind) with what is held of it.
+// Operation is a (service, span name, kind) with what is held of it, each span counted
+// once.
 type Operation struct {
 	Service    string
 	Name       string
@@ -233,7 +234,7 @@ func (r *reading) operations(f func(service, name string, kind, status int32, n 
 				}
 			}
 			counts = make([]int, len(sp.opList))
-			sp.each(false, func(c *change) { counts[c.key] += int(c.n) })
+			sp.each(false, func(c *change) { counts[c.key] += int(c.held) })
 			for i, n := range counts {
 				if o := &sp.opList[i]; n != 0 {
 					f(o.service, o.name, o.kind, o.status, n, 0)
@@ -264,7 +265,8 @@ func (v *headView) eachLive(f func(i int, r *row)) {
 }
 
 // Dependency is an edge of the service graph: spans of Child whose parent is a
-// span of Parent. Calls inside one service are an edge from it to itself.
+// span of Parent, as [Edge] counts them. Calls inside one service are an edge from
+// it to itself.
 type Dependency struct {
 	Parent, Child string
 	CallCount     int

@@ -28,7 +28,8 @@ type MetricsOptions struct {
 	// over its time; none by default.
 	MaxExemplars int
 	// Weighted counts a span that was sampled with a probability (tracestate
-	// ot=th) as many times as spans like it were made. Tempo counts each once.
+	// ot=th) as many times as it stands for, see [span.Span.Count]. Tempo's API
+	// counts each once.
 	Weighted bool
 }
 
@@ -193,6 +194,9 @@ func (p *Program) NewAccumulator(r Range, o MetricsOptions) (*Accumulator, error
 type Weighter interface {
 	Weight(i int) float64
 }
+
+// Weight implements [Weighter] by whole numbers, whose sums are exact in any order.
+func (v *View) Weight(i int) float64 { return float64(v.trace.Spans[i].Count()) }
 
 // Observe adds the spans that the query selects of a trace. The evaluator must be
 // one of the same program.

@@ -104,9 +104,9 @@ func cloned(values []Value) []Value {
 func (a *Accumulator) Bounded() error { return a.bounded() }
 
 // Add counts a span that starts at start, which lies within Bounds, with the value
-// of the function's attribute, durations in nanoseconds. It reports whether the
-// span is wanted as an exemplar, for AddExemplar.
-func (a *Accumulator) Add(g *Group, start uint64, value float64) (exemplar bool) {
+// of the function's attribute, durations in nanoseconds, as many times as weight
+// says. It reports whether the span is wanted as an exemplar, for AddExemplar.
+func (a *Accumulator) Add(g *Group, start uint64, value, weight float64) (exemplar bool) {
 	if start <= g.from || start > g.to {
 		at := a.intervals.index(start)
 		if at < 0 {
@@ -115,7 +115,7 @@ func (a *Accumulator) Add(g *Group, start uint64, value float64) (exemplar bool)
 		g.at, g.to = at, a.intervals.time(at)
 		g.from = g.to - min(g.to, a.intervals.step)
 	}
-	a.bytes += int64(g.observe(a.metrics, g.at, value, 1))
+	a.bytes += int64(g.observe(a.metrics, g.at, value, weight))
 	return a.exemplars != nil && a.wantsExemplar(g.at)
 }
 

@@ -6,28 +6,6 @@ import (
 	"github.com/throughline/throughline/backend/span"
 )
 
-func TestWeight(t *testing.T) {
-	for state, want := range map[string]float64{
-		"":                        1,
-		"ot=th:0":                 1,
-		"ot=th:8":                 2,
-		"ot=th:c":                 4,
-		"a=b, ot=rv:12345;th:fd7": 1 / (1 - 0xfd7/4096.0),
-		"ot=th:80000000000000":    2,
-		"ot=th:800000000000000":   1,
-		"ot=th:":                  1,
-		"ot=th:x":                 1,
-		"ot=th:-8":                1,
-		"ot=th:ffffffffffffff":    1 << 56,
-		"other=th:8":              1,
-		"ot=p:8;r:3":              1,
-	} {
-		if got := Weight(state); got != want {
-			t.Errorf("weight of %q is %v, want %v", state, got, want)
-		}
-	}
-}
-
 func TestWeightedCounts(t *testing.T) {
 	tr := &span.Trace{ID: span.TraceID{1}}
 	for i := range 3 {

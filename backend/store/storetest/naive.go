@@ -211,7 +211,7 @@ func (n *Naive) Durations() map[Operation]*store.Sketch {
 			if all[key] == nil {
 				all[key] = &store.Sketch{}
 			}
-			all[key].Add(uint64(s.Duration()), 1)
+			all[key].Add(uint64(s.Duration()), s.Count())
 		}
 	}
 	return all
@@ -242,9 +242,9 @@ func (n *Naive) Dependencies(start, end uint64) []store.Dependency {
 			if counts[key] == nil {
 				counts[key] = &store.Dependency{Parent: key.parent, Child: key.child}
 			}
-			counts[key].CallCount++
+			counts[key].CallCount += int(sp.Count())
 			if sp.Status.Code == span.StatusError {
-				counts[key].ErrorCount++
+				counts[key].ErrorCount += int(sp.Count())
 			}
 		}
 	}

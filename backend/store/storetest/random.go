@@ -17,6 +17,8 @@ const base = 1_790_000_000_000_000_000
 var (
 	serviceNames = []string{"", "articles-service", "suggestions-service", "payments", "mail"}
 	spanNames    = []string{"", "GET /", "GET /articles/v1/{id}", "query", "send"}
+	// Most spans have none; one of two, of 3⅓ and of four were kept of the others.
+	traceStates = []string{"", "", "", "", "ot=th:8", "ot=th:b333333333333", "vendor=x,ot=rv:c0000000000000;th:c", "vendor=x"}
 )
 
 // Spans makes the spans of random traces, shuffled: orphans, cycles, several
@@ -42,6 +44,7 @@ func Spans(rng *rand.Rand, traces int) []span.Span {
 		if rng.IntN(8) == 0 {
 			n = 30 + rng.IntN(60) // past the size at which a trace is indexed
 		}
+		state := pick(rng, traceStates)
 		for i := range n {
 			at := start + uint64(rng.Int64N(int64(100*time.Millisecond)))
 			for used[at] {
@@ -52,7 +55,7 @@ func Spans(rng *rand.Rand, traces int) []span.Span {
 				TraceID: id, SpanID: spanID(i + 1), Name: pick(rng, spanNames), Kind: span.Kind(rng.IntN(6)),
 				StartTime: at, EndTime: at + uint64(rng.Int64N(int64(200*time.Millisecond))),
 				Status:   span.Status{Code: span.StatusCode(rng.IntN(3))},
-				Resource: origins[pick(rng, serviceNames)], Scope: pick(rng, scopes),
+				Resource: origins[pick(rng, serviceNames)], Scope: pick(rng, scopes), TraceState: state,
 				Attributes: []span.Attribute{
 					{Key: "n", Value: span.Int(int64(rng.IntN(3)))},
 					{Key: "both", Value: span.Bool(rng.IntN(2) == 0)},
@@ -72,6 +75,9 @@ func Spans(rng *rand.Rand, traces int) []span.Span {
 				again.Name = pick(rng, spanNames)
 				again.Resource = origins[pick(rng, serviceNames)]
 				again.ParentSpanID = spanID(rng.IntN(n + 1))
+				if rng.IntN(3) == 0 {
+					again.TraceState = pick(rng, traceStates)
+				}
 				spans = append(spans, again)
 			}
 		}
