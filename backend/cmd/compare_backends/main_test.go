@@ -129,8 +129,12 @@ func TestMissingSpanShows(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
-		{}, {"tempo", "http://localhost"}, {"zipkin", "a", "b"}, {"--at", "noon", "tempo", "a", "b"},
-		{"--grpc", "a", "jaeger", "a", "b"}, {"--nothing", "tempo", "a", "b"},
+		{},
+		{"tempo", "http://localhost"},
+		{"zipkin", "a", "b"},
+		{"--at", "noon", "tempo", "a", "b"},
+		{"--grpc", "a", "jaeger", "a", "b"},
+		{"--nothing", "tempo", "a", "b"},
 	} {
 		if _, err := compareWith(t, args...); !errors.Is(err, errUsage) {
 			t.Errorf("%q: %v", args, err)
