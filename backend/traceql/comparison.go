@@ -57,8 +57,8 @@ func (c *comparison) observe(e *Evaluator, i, at int, selected bool, weight floa
 		half = selection
 	}
 	count := func(a Attribute, v Value) {
-		if v.IsNil() {
-			return
+		if v.typ == TypeList {
+			v = StringValue("nil") // which is no label
 		}
 		counts := c.attribute(a)
 		counts.total(half, c.intervals.n)[at] += weight
@@ -67,8 +67,17 @@ func (c *comparison) observe(e *Evaluator, i, at int, selected bool, weight floa
 			n.total += weight
 		})
 	}
+	var has uint
 	for a, v := range e.trace.All(i) {
-		count(a, v)
+		if !v.IsNil() {
+			count(a, v)
+			has |= wellKnownBits[a]
+		}
+	}
+	for k, a := range wellKnown {
+		if has&(1<<k) == 0 {
+			count(a, Nil)
+		}
 	}
 	count(Attribute{Intrinsic: IntrinsicRootName}, c.rootName(e, i))
 	count(Attribute{Intrinsic: IntrinsicRootService}, c.rootService(e, i))

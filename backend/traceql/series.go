@@ -86,28 +86,6 @@ func compareValues(a, b Value) int {
 	return cmp.Or(cmp.Compare(a.typ, b.typ), strings.Compare(a.Text(), b.Text()))
 }
 
-// wellKnown are the attributes of which Tempo tells that a span lacks them: it has
-// columns of their own for these.
-var wellKnown = map[Scope][]string{
-	ScopeSpan: {
-		"http.method", "http.url", "http.route", "http.status_code", "http.request.method", "url.path", "server.address",
-	},
-	ScopeResource: {
-		"cluster", "namespace", "pod", "container",
-		"k8s.cluster.name", "k8s.namespace.name", "k8s.pod.name", "k8s.container.name",
-	},
-}
-
-func (a Attribute) wellKnown() bool {
-	if a.Intrinsic != IntrinsicNone || a.Parent {
-		return false
-	}
-	if a.Scope == ScopeNone {
-		return slices.Contains(wellKnown[ScopeSpan], a.Name) || slices.Contains(wellKnown[ScopeResource], a.Name)
-	}
-	return slices.Contains(wellKnown[a.Scope], a.Name)
-}
-
 // append makes the series of a group: one, or one for each quantile or bucket.
 func (a *Accumulator) append(out []Series, g *Group) []Series {
 	var labels []Named

@@ -30,6 +30,8 @@ var backendImports = map[string][]string{
 	"cmd/throughline": {
 		"api", "api/jaeger", "client", "export", "ingest", "load", "mcp", "mocks", "query", "server", "span", "store", "system", "terminal", "traceql", "tracefile", "ui",
 	},
+	"cmd/compare_backends": {"span"},
+
 	"client":            {"span", "traceql"},
 	"load":              {},
 	"mcp":               {"client", "span", "terminal"},

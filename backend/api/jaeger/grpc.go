@@ -59,7 +59,7 @@ func (h *Handler) getTrace(ctx context.Context, r *getTraceRequest, send func(wi
 	}
 	trace, _, err := h.Store.Trace(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return reply.NotFound("trace not found")
+		return nil // as Jaeger: no spans, and no error
 	}
 	if err != nil {
 		return err

@@ -104,7 +104,14 @@ func (h *Handler) typedOf(ctx context.Context, in *tagsRequest) (*tagTyped, erro
 		return nil, err
 	}
 	for _, v := range values.List {
-		out.TagValues = append(out.TagValues, tagValue{TypeName(v), v.Text()})
+		text := v.Text()
+		switch v.Type() {
+		case traceql.TypeList:
+			continue // no query compares with one
+		case traceql.TypeFloat:
+			text = v.String() // which is never that of an integer
+		}
+		out.TagValues = append(out.TagValues, tagValue{TypeName(v), text})
 	}
 	return out, nil
 }

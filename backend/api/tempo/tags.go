@@ -78,8 +78,7 @@ func (h *Handler) tagValuesV2(w http.ResponseWriter, r *http.Request) error {
 	return reply.JSON(w, out)
 }
 
-// namesOf is the first version's: without a scope, the names of resources and
-// spans together.
+// namesOf is the first version's: without a scope, the names of attributes of all.
 func (h *Handler) namesOf(ctx context.Context, in *tagsRequest) (*tagNames, error) {
 	scopes, err := h.scopesOf(ctx, in)
 	if err != nil {
@@ -87,7 +86,7 @@ func (h *Handler) namesOf(ctx context.Context, in *tagsRequest) (*tagNames, erro
 	}
 	out := &tagNames{TagNames: []string{}, Metrics: scopes.Metrics}
 	for _, s := range scopes.Scopes {
-		if in.scope != "" || s.Name == "resource" || s.Name == "span" {
+		if in.scope != "" || s.Name != "intrinsic" {
 			out.TagNames = append(out.TagNames, s.Tags...)
 		}
 	}

@@ -90,7 +90,11 @@ func nameOf(v any) string {
 	for _, key := range []string{"spanId", "spanID", "traceID", "traceId", "key", "name", "timestampMs", "parent", "type", "scope"} {
 		if id, ok := m[key].(string); ok {
 			if key == "parent" || key == "type" {
-				id += " " + fmt.Sprint(m["child"], m["value"])
+				for _, k := range []string{"child", "value"} {
+					if v, ok := m[k].(string); ok && v != "" {
+						id += " " + v
+					}
+				}
 			}
 			if kind, ok := m["spanKind"].(string); ok {
 				id += " " + kind
