@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,6 +211,42 @@ func TestRetention(t *testing.T) {
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, "*.seg")); len(files) > 0 {
 		t.Errorf("files are left: %v", files)
+	}
+}
+
+// TestRetentionOfLast keeps a segment for as long as its last span is young enough.
+func TestRetentionOfLast(t *testing.T) {
+	var now atomic.Int64
+	now.Store(1_790_000_000)
+	db := openDir(t, t.TempDir(), store.Options{HeadSpans: 20, Retention: time.Minute, Now: func() time.Time { return time.Unix(now.Load(), 0) }})
+	segments := uint64(0)
+	seal := func(n int, between int64) { // a segment of two requests, ten spans each
+		t.Helper()
+		for i := range 2 {
+			now.Add(int64(i) * between)
+			if err := db.Append(t.Context(), numbered(n+i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		segments++
+		for deadline := time.Now().Add(30 * time.Second); db.Stats().Sealed < segments; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%+v", db.Stats())
+			}
+		}
+	}
+	seal(0, 50)
+	now.Add(30) // the first is 80 s old, the last 30 s
+	seal(2, 0)
+	seal(4, 0) // begins after what was too old has gone
+	if s := db.Stats(); s.Evicted.Spans != 0 {
+		t.Errorf("dropped too early: %+v", s.Evicted)
+	}
+	now.Add(31)
+	seal(6, 0)
+	seal(8, 0)
+	if s := db.Stats(); s.Evicted.Spans != 20 {
+		t.Errorf("not dropped: %+v", s.Evicted)
 	}
 }
 
