@@ -159,8 +159,8 @@ def test_p28_gunicorn(tmp_path, backend, options, in_master):
 )
 def test_p28_children(backend, before, how):
     """P28: a child's span arrives once, and so does its parent's from before and after."""
-    run_python(f"{SET_UP}\n{before}\n{how}\nparent()", **backend.environ)
-    assert names(backend) == ["child"] + ["parent"] * (2 if before else 1)
+    done = run_python(f"{SET_UP}\n{before}\n{how}\nparent()", **backend.environ)
+    assert names(backend) == ["child"] + ["parent"] * (2 if before else 1), done.stderr
 
 
 def test_a_child_has_an_instance_id_of_its_own(backend):
