@@ -98,7 +98,7 @@ func (r *metricsRun) traces(ctx context.Context) error {
 	loads := q.Metrics.Func == traceql.Compare && !project.Everything
 	result, err := r.engine.db.ScanTraces(ctx, &store.TraceScan{
 		Select: selection(q.Pipeline), IDs: onlyTraces(q), Start: r.from, End: r.to,
-		Project: project, Detail: store.Projection{AllAttributes: true, StatusMessage: true}, Begin: r.begin,
+		Project: project, Detail: store.Projection{AllAttributes: true, StatusMessage: true, TraceState: project.TraceState}, Begin: r.begin,
 		Judge: func() func(*store.FoundTrace) (any, bool, error) {
 			a, err := r.part()
 			evaluator, view := r.program.NewEvaluator(), traceql.NewView(r.program)

@@ -271,7 +271,7 @@ func (a *Accumulator) group(e *Evaluator, i int) (*Group, error) {
 	for _, by := range a.metrics.by {
 		a.labels = append(a.labels, by(e, i))
 	}
-	arraysToLabels(a.labels)
+	a.metrics.arraysToLabels(a.labels)
 	for _, v := range a.labels {
 		a.key = appendKey(a.key, v)
 	}

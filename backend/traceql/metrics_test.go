@@ -36,7 +36,7 @@ func metricsOracle(q *Query, traces []*span.Trace, r Range) map[string]map[uint6
 				labels := ""
 				for _, by := range q.Metrics.By {
 					v := o.grouped(&by, i)
-					if v.typ == TypeList && len(q.Metrics.By) > 1 {
+					if fn := q.Metrics.Func; v.typ == TypeList && (len(q.Metrics.By) > 1 || fn == QuantileOverTime || fn == HistogramOverTime) {
 						v = StringValue("nil") // but of the first of several, if the rest is missing
 					}
 					if v.typ != TypeList && !v.IsNil() {

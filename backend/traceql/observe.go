@@ -66,7 +66,7 @@ func (a *Accumulator) Group(labels []Value) (*Group, error) {
 			labels[i] = orEmpty(v)
 		}
 	}
-	arraysToLabels(labels)
+	a.metrics.arraysToLabels(labels)
 	for _, v := range labels {
 		a.key = appendKey(a.key, v)
 	}
@@ -78,13 +78,14 @@ func (a *Accumulator) Group(labels []Value) (*Group, error) {
 
 // arraysToLabels makes labels of arrays, which are none, as Tempo does: the word
 // nil, which unlike what is missing stays a label beside others.
-func arraysToLabels(labels []Value) {
+func (m *metricsProgram) arraysToLabels(labels []Value) {
 	for i, v := range labels {
 		if v.typ != TypeList {
 			continue
 		}
 		labels[i] = StringValue("nil")
-		if i == 0 && !slices.ContainsFunc(labels[1:], func(v Value) bool { return !v.IsNil() }) {
+		alone := m.fn != QuantileOverTime && m.fn != HistogramOverTime // whose series have a label of their own
+		if alone && i == 0 && !slices.ContainsFunc(labels[1:], func(v Value) bool { return !v.IsNil() }) {
 			labels[i] = Nil // which is that word when there is nothing else
 		}
 	}

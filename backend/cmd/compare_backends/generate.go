@@ -131,7 +131,7 @@ func (g generator) condition(depth int) string {
 	case 12:
 		return "span.sizes" + g.comparison() + g.pick("0", "1", "2")
 	case 13:
-		return g.pick("span", "resource", "") + ".mixed" + g.pick(` = "x"`, ` != "x"`, " = 1", " != 1", " > 0", " = 0.5", " = true", " != true", "", ` < "y"`)
+		return g.pick("span", "resource", "") + ".mixed" + g.pick(` = "x"`, ` != "x"`, " = 1", " != 1", " > 0", " = 0.5", " = true", " != true", ` < "y"`)
 	case 14: // what "= nil" means to Tempo is in the list of differences
 		return g.field() + " != nil"
 	case 15:

@@ -41,7 +41,7 @@ func (c *corpus) requests(line string) []request {
 		if strings.Contains(line, "quantile_over_time") {
 			// Tempo interpolates between the powers of two that have values, which
 			// are not that far apart.
-			factor = 16
+			factor = 64
 		}
 		return []request{
 			{"range " + line, "/api/metrics/query_range?step=10s&q=" + q + between, factor, false},
