@@ -317,6 +317,43 @@ func TestWritableAgain(t *testing.T) {
 	}
 }
 
+// TestReplayAsReceived replays what was accepted under other limits, and by a clock
+// that was ahead.
+func TestReplayAsReceived(t *testing.T) {
+	fs := storetest.NewCrashFS(0)
+	options := crashOptions
+	ahead := time.Now().Add(10 * 24 * time.Hour)
+	options.FS, options.Limits = fs, span.Limits{Depth: 32, Memory: 1 << 20}
+	options.Now = func() time.Time { return ahead }
+	db, err := store.Open("data", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	b := numbered(0)
+	deep := span.Int(1)
+	for range 20 {
+		deep = span.List([]span.Value{deep})
+	}
+	for i := range b.Spans {
+		b.Spans[i].StartTime, b.Spans[i].EndTime = uint64(ahead.UnixNano()), uint64(ahead.UnixNano())+1
+		b.Spans[i].Attributes = []span.Attribute{{Key: "deep", Value: deep}}
+	}
+	if n, rejected, err := db.AppendRequest(t.Context(), string(span.EncodeProto(b.Spans))); err != nil || n != len(b.Spans) {
+		t.Fatal(n, rejected, err)
+	}
+	options.FS, options.Limits, options.Now = fs.Restart(nil), span.Limits{Depth: 2, Memory: 1 << 10}, nil
+	after, err := store.Open("data", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer after.Close()
+	trace, _, err := after.Trace(t.Context(), b.Spans[0].TraceID)
+	if err != nil || len(trace.Spans) != len(b.Spans) {
+		t.Errorf("%+v, %v", trace, err)
+	}
+}
+
 // TestDroppedWhileMerged drops a segment by retention while it is merged with others:
 // it does not come back, and the others stay.
 func TestDroppedWhileMerged(t *testing.T) {
