@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -119,8 +120,33 @@ func (r *Receiver) ServeGRPC(l net.Listener) error {
 	return err
 }
 
-// receiveTime is how long a request may take to come once it is being read.
-const receiveTime = 30 * time.Second
+// receiveTime is how long a request may take to come once it is being read, and
+// patience how long while others wait for that.
+const receiveTime, patience = 30 * time.Second, time.Second
+
+// takeSlot waits for a place among the requests in work. While there is none, one
+// that has been coming for long gives way: clients that stall hold up nobody.
+func (r *Receiver) takeSlot(ctx context.Context) error {
+	select {
+	case r.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	giveWay := r.giveWay
+	var again <-chan time.Time
+	for {
+		select {
+		case r.slots <- struct{}{}:
+			return nil
+		case giveWay <- struct{}{}:
+			giveWay, again = nil, time.After(patience) // its place is free in a moment
+		case <-again: // another one took it
+			giveWay = r.giveWay
+		case <-ctx.Done():
+			return status.FromContextError(ctx.Err()).Err()
+		}
+	}
+}
 
 func (r *Receiver) exportGRPC(_ any, stream grpc.ServerStream) (err error) {
 	defer func() {
@@ -137,13 +163,11 @@ func (r *Receiver) exportGRPC(_ any, stream grpc.ServerStream) (err error) {
 			return grpcError(denied)
 		}
 	}
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
-		return status.FromContextError(ctx.Err()).Err()
+	if err := r.takeSlot(ctx); err != nil {
+		return err
 	}
-	in, err := receive(stream)
+	defer func() { <-r.slots }()
+	in, err := r.receive(stream)
 	if err != nil {
 		return err
 	}
@@ -166,7 +190,7 @@ func (r *Receiver) exportGRPC(_ any, stream grpc.ServerStream) (err error) {
 }
 
 // receive reads the request; a client that takes too long is left.
-func receive(stream grpc.ServerStream) (request, error) {
+func (r *Receiver) receive(stream grpc.ServerStream) (request, error) {
 	type received struct {
 		in  request
 		err error
@@ -179,14 +203,27 @@ func receive(stream grpc.ServerStream) (request, error) {
 	}()
 	late := time.NewTimer(receiveTime)
 	defer late.Stop()
-	select {
-	case m := <-done:
-		if errors.Is(m.err, io.EOF) {
-			m.err = status.Error(codes.InvalidArgument, "no request message")
+	slow := time.NewTimer(patience)
+	defer slow.Stop()
+	var giveWay chan struct{}
+	for {
+		// To return ends the stream, and with it the goroutine.
+		select {
+		case m := <-done:
+			if errors.Is(m.err, io.EOF) {
+				m.err = status.Error(codes.InvalidArgument, "no request message")
+			}
+			return m.in, m.err
+		case <-slow.C:
+			giveWay = r.giveWay
+		case <-giveWay:
+			return request{}, grpcError(&refusal{
+				codes.Unavailable, http.StatusServiceUnavailable,
+				fmt.Sprintf("the request did not come within %s while others waited, try again", patience),
+			})
+		case <-late.C:
+			return request{}, status.Errorf(codes.DeadlineExceeded, "the request did not come within %s", receiveTime)
 		}
-		return m.in, m.err
-	case <-late.C: // to return ends the stream, and with it the goroutine
-		return request{}, status.Errorf(codes.DeadlineExceeded, "the request did not come within %s", receiveTime)
 	}
 }
 

@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -191,5 +192,46 @@ func TestGRPCManyClients(t *testing.T) {
 	clients.Wait()
 	if s := r.Stats(); s.AcceptedSpans != uint64(100*sent.Traces().SpanCount()) {
 		t.Errorf("%+v", s)
+	}
+}
+
+// Clients that begin requests and stall hold up nobody: one of them gives way, and
+// is told to try again.
+func TestGRPCStalled(t *testing.T) {
+	sent, _, _ := request(t)
+	r := start(t, ingest.Config{})
+	conn := dial(t, r.grpc)
+	gone := make(chan error)
+	for range 4 * runtime.GOMAXPROCS(0) { // as many as may be in work
+		stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, "/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			var out []byte
+			err := stream.RecvMsg(&out)
+			select {
+			case gone <- err:
+			case <-t.Context().Done():
+			}
+		}()
+	}
+	// Those that stall are left after 30 s even if nobody waits.
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+	defer cancel()
+	client := ptraceotlp.NewGRPCClient(dial(t, r.grpc))
+	var given error
+	for given == nil {
+		if _, err := client.Export(ctx, sent); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case given = <-gone:
+		case <-time.After(10 * time.Millisecond):
+			// The stalled ones were not all there yet.
+		}
+	}
+	if s := status.Convert(given); s.Code() != codes.Unavailable || !strings.Contains(s.Message(), "while others waited") {
+		t.Errorf("who stalled got %v", given)
 	}
 }

@@ -94,6 +94,7 @@ type Receiver struct {
 	http     *http.Server
 	stopping atomic.Bool
 	slots    chan struct{} // held by the gRPC requests in work
+	giveWay  chan struct{} // to one of them that is slow to come, from one that waits
 	inFlight atomic.Int64  // bytes of requests in work
 
 	acceptedSpans, rejectedSpans, rejectedRequests atomic.Uint64
@@ -134,7 +135,7 @@ func New(config Config) *Receiver {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	r := &Receiver{config: config, slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0))}
+	r := &Receiver{config: config, slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), giveWay: make(chan struct{})}
 	r.grpc = r.newGRPC()
 	r.http = r.newHTTP()
 	return r

@@ -73,8 +73,8 @@ func check(t *testing.T, db *store.DB, requests int, acknowledged map[int]bool) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(found.Traces) < len(acknowledged) {
-		t.Fatalf("%d traces found, %d acknowledged", len(found.Traces), len(acknowledged))
+	if len(found.Traces) != traces {
+		t.Fatalf("%d traces found, want %d", len(found.Traces), traces)
 	}
 }
 
@@ -314,6 +314,96 @@ func TestWritableAgain(t *testing.T) {
 		if err := db.Append(t.Context(), numbered(1)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestReplayAsReceived replays what was accepted under other limits, and by a clock
+// that was ahead.
+func TestReplayAsReceived(t *testing.T) {
+	fs := storetest.NewCrashFS(0)
+	options := crashOptions
+	ahead := time.Now().Add(10 * 24 * time.Hour)
+	options.FS, options.Limits = fs, span.Limits{Depth: 32, Memory: 1 << 20}
+	options.Now = func() time.Time { return ahead }
+	db, err := store.Open("data", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	b := numbered(0)
+	deep := span.Int(1)
+	for range 20 {
+		deep = span.List([]span.Value{deep})
+	}
+	for i := range b.Spans {
+		b.Spans[i].StartTime, b.Spans[i].EndTime = uint64(ahead.UnixNano()), uint64(ahead.UnixNano())+1
+		b.Spans[i].Attributes = []span.Attribute{{Key: "deep", Value: deep}}
+	}
+	if n, rejected, err := db.AppendRequest(t.Context(), string(span.EncodeProto(b.Spans))); err != nil || n != len(b.Spans) {
+		t.Fatal(n, rejected, err)
+	}
+	options.FS, options.Limits, options.Now = fs.Restart(nil), span.Limits{Depth: 2, Memory: 1 << 10}, nil
+	after, err := store.Open("data", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer after.Close()
+	trace, _, err := after.Trace(t.Context(), b.Spans[0].TraceID)
+	if err != nil || len(trace.Spans) != len(b.Spans) {
+		t.Errorf("%+v, %v", trace, err)
+	}
+}
+
+// TestDroppedWhileMerged drops a segment by retention while it is merged with others:
+// it does not come back, and the others stay.
+func TestDroppedWhileMerged(t *testing.T) {
+	var now atomic.Int64
+	now.Store(1_790_000_000)
+	fs := storetest.NewCrashFS(0)
+	options := crashOptions
+	options.FS, options.HeadSpans, options.Retention = fs, 10, time.Minute
+	options.Now = func() time.Time { return time.Unix(now.Load(), 0) }
+	db, err := store.Open("data", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	wait := func(what string, until func(s store.Stats) bool) {
+		for deadline := time.Now().Add(30 * time.Second); !until(db.Stats()); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Errorf("%s: %+v", what, db.Stats())
+				return
+			}
+		}
+	}
+	var merging atomic.Bool
+	fs.Fail(func(op, name string) error {
+		var first, last int
+		if n, _ := fmt.Sscanf(name, "%d-%d.seg.tmp", &first, &last); op == "sync" && n == 2 && first < last && !merging.Swap(true) {
+			now.Add(15) // the first segment is too old, the others are not
+			wait("nothing dropped", func(s store.Stats) bool { return s.Evicted.Spans == 10 })
+		}
+		return nil
+	})
+	const requests = 9
+	acknowledged := map[int]bool{}
+	for n := range requests {
+		if n == 1 {
+			now.Add(50)
+		}
+		if n == requests-1 { // the eighth of those that are left
+			wait("not merged", func(store.Stats) bool { return merging.Load() })
+			wait("not dropped", func(s store.Stats) bool { return s.Evicted.Spans == 10 })
+		}
+		if err := db.Append(t.Context(), numbered(n)); err != nil {
+			t.Fatal(err)
+		}
+		acknowledged[n] = n > 0
+	}
+	wait("not merged again", func(s store.Stats) bool { return s.Compacted == requests-1 })
+	check(t, db, requests, acknowledged)
+	if _, _, err := db.Trace(t.Context(), numbered(0).Spans[0].TraceID); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("what was dropped is back: %v", err)
 	}
 }
 

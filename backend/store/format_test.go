@@ -178,3 +178,37 @@ func TestSetAsideIsKept(t *testing.T) {
 		t.Errorf("%q have %v, want all three", files, kept)
 	}
 }
+
+// TestDamagedLog uses what is readable of a log that a crash left and the disk
+// damaged, and keeps it beside the segment.
+func TestDamagedLog(t *testing.T) {
+	dir, crashed := t.TempDir(), t.TempDir()
+	db := openDir(t, dir, store.Options{})
+	for n := range 3 {
+		if err := db.Append(t.Context(), numbered(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const name = "0000000001.wal"
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[100] ^= 1 // in the first request
+	if err := os.WriteFile(filepath.Join(crashed, name), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db = openDir(t, crashed, store.Options{})
+	if s := db.Stats(); s.CorruptFiles != 1 || s.RecoveredRequests != 2 || s.Spans != 20 {
+		t.Errorf("%+v", s)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := os.ReadFile(filepath.Join(crashed, name+".corrupt")); err != nil || string(kept) != string(data) {
+		t.Errorf("not kept: %v", err)
+	}
+	if s := openDir(t, crashed, store.Options{}).Stats(); s.Spans != 20 || s.Segments != 1 || s.WALFiles != 0 {
+		t.Errorf("%+v", s)
+	}
+}
