@@ -58,7 +58,7 @@ check-go: $(GO_TOOLS)
 
 .PHONY: test-race
 test-race:
-	go test -race $(RACE_MODULES:%=./%/...)
+	go test -race -timeout 30m $(RACE_MODULES:%=./%/...)
 
 # Each module builds and passes without the workspace too, as its users have it.
 .PHONY: test-alone
