@@ -270,6 +270,37 @@ func TestFullDiskLeavesNoLogs(t *testing.T) {
 	}
 }
 
+// TestSealingBehind refuses appends rather than take memory without bound while no
+// segment can be written.
+func TestSealingBehind(t *testing.T) {
+	fs := storetest.NewCrashFS(0)
+	options := crashOptions
+	options.FS, options.HeadSpans = fs, 10
+	db, err := store.Open("data", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	fs.Fail(func(op, name string) error {
+		if op == "create" && strings.HasSuffix(name, ".seg.tmp") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	refused := 0
+	for n := range 20 { // each fills a head
+		if err := db.Append(t.Context(), numbered(n)); errors.Is(err, store.ErrUnavailable) {
+			refused++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := db.Stats(); s.Sealing > 2 || refused != 18 || s.Spans != 20 {
+		t.Errorf("%d refused: %+v", refused, s)
+	}
+	fs.Fail(nil)
+}
+
 // TestWritableAgain says that it can write once it can, without an append.
 func TestWritableAgain(t *testing.T) {
 	for _, suffix := range []string{".wal", ".tmp", ""} {
