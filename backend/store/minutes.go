@@ -43,7 +43,7 @@ func (db *DB) OperationMinutes(ctx context.Context, start, end uint64, want func
 		kind, status  int32
 	}
 	w := windowOf(start, end)
-	tallies := map[key][]tally{}
+	tallies := map[key]*[]tally{}
 	err = db.query(func(r *reading) error {
 		clear(tallies)
 		total := 0
@@ -51,16 +51,18 @@ func (db *DB) OperationMinutes(ctx context.Context, start, end uint64, want func
 			if len(t) == 0 {
 				return nil
 			}
-			old, ok := tallies[k]
+			all, ok := tallies[k]
 			if !ok {
+				// A map keeps the key of its last assignment, and k may be in a file.
+				all = new([]tally)
 				k.service, k.name = strings.Clone(k.service), strings.Clone(k.name)
+				tallies[k] = all
 			}
-			total -= len(old)
-			old = mergeTallies(append(old, t...))
-			if total += len(old); total > maxMinuteCounts {
+			total -= len(*all)
+			*all = mergeTallies(append(*all, t...))
+			if total += len(*all); total > maxMinuteCounts {
 				return ErrTooMuch
 			}
-			tallies[k] = old
 			return nil
 		}
 		var buf []tally
@@ -131,8 +133,8 @@ func (db *DB) OperationMinutes(ctx context.Context, start, end uint64, want func
 	}
 	for k, t := range tallies {
 		o := OperationMinutes{Service: k.service, Name: k.name, Kind: span.Kind(k.kind), Status: span.StatusCode(k.status)}
-		o.Counts = make([]MinuteCount, 0, len(t))
-		for _, e := range t {
+		o.Counts = make([]MinuteCount, 0, len(*t))
+		for _, e := range *t {
 			if e.n > 0 { // what is taken out without having been added was in a segment that is gone
 				o.Counts = append(o.Counts, MinuteCount{e.at >> 16, bucketValue(uint32(e.at & 0xffff)), uint64(e.n)})
 			}
