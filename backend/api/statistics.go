@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/throughline/throughline/backend/span"
-	"github.com/throughline/throughline/backend/store"
 )
 
 type statisticJSON struct {
@@ -54,12 +53,13 @@ func (s *server) statistics(w http.ResponseWriter, r *http.Request) error {
 	list := []statisticJSON{}
 	for i := 0; i < len(found); {
 		o := &found[i]
-		var all store.Sketch
-		errors := uint64(0)
+		all, errors := &o.Durations, uint64(0)
 		for ; i < len(found) && found[i].Service == o.Service && found[i].Name == o.Name && found[i].Kind == o.Kind; i++ {
-			all.Merge(&found[i].Durations)
 			if found[i].Status == span.StatusError {
 				errors += found[i].Durations.Count()
+			}
+			if &found[i] != o {
+				all.Merge(&found[i].Durations)
 			}
 		}
 		text := func(n uint64) string { return strconv.FormatUint(n, 10) }
