@@ -104,7 +104,7 @@ type backend struct {
 
 func (b *backend) start(t *testing.T) {
 	t.Helper()
-	b.program = launch(t, t.TempDir(), nil, throughline, "serve", "--data=:memory:", "--listen="+b.ui, "--otlp-grpc="+b.otlp, "--otlp-http=")
+	b.program = launch(t, t.TempDir(), nil, throughline, "serve", "--data=:memory:", "--listen="+b.ui, "--otlp-grpc="+b.otlp, "--otlp-http=", "--jaeger-grpc=")
 	b.program.awaitOK(t, "http://"+b.ui+"/readyz")
 }
 

@@ -29,7 +29,7 @@ func BenchmarkServe(b *testing.B) {
 	var ready, rss float64
 	for range b.N {
 		began := time.Now()
-		cmd := exec.Command(program, "serve", "--listen", address, "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--jaeger-grpc", "")
+		cmd := exec.Command(program, "serve", "--data", b.TempDir(), "--listen", address, "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--jaeger-grpc", "")
 		if err := cmd.Start(); err != nil {
 			b.Fatal(err)
 		}

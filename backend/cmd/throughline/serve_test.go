@@ -156,7 +156,7 @@ func TestServeSurvivesRestart(t *testing.T) {
 	dir := t.TempDir()
 	a, stop := serving(t, server.Config{Data: dir})
 	send(t, a, 7, 1, "kept", time.Now())
-	err := run(t.Context(), []string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--otlp-grpc", "", "--otlp-http", ""}, nil, io.Discard, io.Discard)
+	err := run(t.Context(), []string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--otlp-grpc", "", "--otlp-http", "", "--jaeger-grpc", ""}, nil, io.Discard, io.Discard)
 	for _, want := range []string{dir, "in use by another process", "--data"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %s", err, want)

@@ -47,18 +47,23 @@ function binary(): string {
   return program;
 }
 
-/** Starts the server; with addresses of a former one, in its place. */
-export async function serve(at?: { listen: string; otlpHttp: string }): Promise<Server> {
+/** Starts the server, with further flags; with addresses of a former one, in its place. */
+export async function serve(at?: { listen: string; otlpHttp: string }, ...flags: string[]): Promise<Server> {
   const child = spawn(
     binary(),
     [
       "serve",
+      "--data",
+      ":memory:",
       "--listen",
       at?.listen ?? "127.0.0.1:0",
       "--otlp-http",
       at?.otlpHttp ?? "127.0.0.1:0",
       "--otlp-grpc",
       "127.0.0.1:0",
+      "--jaeger-grpc",
+      "",
+      ...flags,
     ],
     { stdio: ["ignore", "ignore", "pipe"] },
   );
