@@ -242,6 +242,11 @@ func openStore(config Config) (*store.DB, error) {
 		return store.New(config.Store), nil
 	}
 	limitMemory(diskMemory)
+	if os.Getenv("GOGC") == "" {
+		// What lives is small beside the limit: rather some more memory than a
+		// collection in the middle of every large query.
+		debug.SetGCPercent(200)
+	}
 	db, err := store.Open(config.Data, config.Store)
 	if errors.Is(err, store.ErrLocked) {
 		err = fmt.Errorf("%w; end the throughline that has it, or choose another by --data", err)

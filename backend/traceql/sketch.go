@@ -222,6 +222,10 @@ func (s *sketch) merge(o *sketch) {
 	s.total += o.total
 	s.zero += o.zero
 	s.nan = s.nan || o.nan
+	if len(s.buckets)+len(o.buckets) == 0 && len(s.pending)+len(o.pending) < maxPending {
+		s.pending = append(s.pending, o.pending...)
+		return
+	}
 	s.fold()
 	o.fold()
 	s.join(o.buckets)
