@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,8 +139,9 @@ func TestCallsAcrossHeads(t *testing.T) {
 // Spans that came again are in a newer segment too. When the older one is dropped
 // they are counted by none, and nothing by less than nothing.
 func TestResentThenDropped(t *testing.T) {
-	now := time.Unix(1_790_000_000, 0)
-	db := openDir(t, t.TempDir(), store.Options{HeadSpans: 100, Retention: time.Hour, Now: func() time.Time { return now }})
+	var now atomic.Int64 // the store's background work reads it too
+	now.Store(1_790_000_000)
+	db := openDir(t, t.TempDir(), store.Options{HeadSpans: 100, Retention: time.Hour, Now: func() time.Time { return time.Unix(now.Load(), 0) }})
 	spans := calls(rand.New(rand.NewPCG(7, 8)), 50, 1_790_000_000_000_000_000)
 	later := append([]span.Span{}, spans...)
 	for i := range later {
@@ -151,7 +153,7 @@ func TestResentThenDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 		waitSealed(t, db)
-		now = now.Add(40 * time.Minute)
+		now.Add(40 * 60)
 	}
 	for deadline := time.Now().Add(30 * time.Second); db.Stats().Segments > 1; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
