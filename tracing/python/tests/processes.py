@@ -10,19 +10,21 @@ import time
 DEADLINE = 120.0
 
 
-def environment(**environ):
-    """Return the environment without tracing variables, with `environ` over it."""
-    clean = {
-        k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "TRACING_", "GRPC_"))
-    }
-    return clean | environ
+def environment(*, measured=True, **environ):
+    """Return the environment without tracing variables, with `environ` over it.
+
+    A process whose traced code a signal or a fork interrupts must not be `measured`: coverage
+    takes a lock in it that the exporting thread, for which the signal handler waits, takes too.
+    """
+    left_out = ("OTEL_", "TRACING_", "GRPC_", *(() if measured else ("COVERAGE_",)))
+    return {k: v for k, v in os.environ.items() if not k.startswith(left_out)} | environ
 
 
-def run_python(code, *, check=True, timeout=DEADLINE, **environ):
+def run_python(code, *, check=True, timeout=DEADLINE, measured=True, **environ):
     """Run a program to its end; fails with what it said if it does not end well."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
-        env=environment(**environ),
+        env=environment(measured=measured, **environ),
         text=True,
         capture_output=True,
         timeout=timeout,

@@ -141,7 +141,7 @@ def test_a_signal_while_spans_are_ended(receiver):
                 "-c",
                 SET_UP + "print(flush=True)\nwhile True:\n    with Trace('busy'): pass",
             ],
-            env=environment(**environ(receiver)),
+            env=environment(measured=False, **environ(receiver)),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )

@@ -77,7 +77,7 @@ def running(command, log, **environ):
     with log.open("w") as out:
         process = subprocess.Popen(
             command,
-            env=environment(**{"OTEL_BSP_SCHEDULE_DELAY": "600000"} | environ),
+            env=environment(measured=False, **{"OTEL_BSP_SCHEDULE_DELAY": "600000"} | environ),
             cwd=log.parent,
             stdout=out,
             stderr=subprocess.STDOUT,
