@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { otlp, type SpanSpec, spanId } from "../tests/spans";
-import { eventually, send, serve, texts, visit, visitWithFaults } from "./world";
+import { becomes, eventually, send, serve, texts, visit, visitWithFaults } from "./world";
 
 const nowNanos = (): number => Date.now() - 1_790_000_000_000;
 /** A root span that starts now, or some milliseconds ago. */
@@ -27,8 +27,8 @@ test("the empty page diagnoses, and a trace appears in it by itself", async (t) 
   const server = await serve();
   const page = await visit(t, server.url);
   await page.getByRole("heading", { name: "Waiting for the first trace" }).waitFor();
-  assert.match(
-    await page.locator(".diagnosis").innerText(),
+  await becomes(
+    () => page.locator(".diagnosis").innerText(),
     new RegExp(`Nothing has been received .* HTTP ${server.otlpHttp.replaceAll(".", "\\.")}`, "s"),
   );
 
@@ -51,7 +51,7 @@ test("the empty page diagnoses, and a trace appears in it by itself", async (t) 
   assert.equal(answer.status, 200);
   await page.getByRole("link", { name: "my first span" }).waitFor();
   t.diagnostic(`shown ${Date.now() - sent} ms after it was sent`);
-  assert.deepEqual(await texts(page, ".traces tbody .c-services .chip"), ["hello-service1"]);
+  await becomes(() => texts(page, ".traces tbody .c-services .chip"), ["hello-service1"]);
 });
 
 test("rows say what there is: root, duration, spans, services, errors, what is missing", async (t) => {
@@ -68,13 +68,14 @@ test("rows say what there is: root, duration, spans, services, errors, what is m
   await page.locator(".traces tbody tr").nth(4).waitFor();
   const row = (name: string): Promise<string[]> =>
     texts(page, `.traces tbody tr:has(.trace-link:has-text("${name}")) td:not(.c-time)`);
-  const [root = "", ...rest] = await row("GET /articles/v1/");
-  assert.match(root, /^articles-serviceGET \/articles\/v1\//);
-  assert.deepEqual(rest, ["14 ms", "11", "articles-service7suggestions-service4", "–"]);
-  assert.deepEqual((await row("POST /pay")).slice(1), ["70 ms", "2", "payments2", "1 error"]);
-  assert.match((await row("GET /cart"))[0] ?? "", /2 spans without their parent/);
-  assert.match((await row("no root"))[0] ?? "", /root span has not arrived/);
-  assert.match((await row("job"))[0] ?? "", /^\(no service name\)job/);
+  const root = (name: string) => async (): Promise<string | undefined> => (await row(name))[0];
+  const facts = (name: string) => async (): Promise<string[]> => (await row(name)).slice(1);
+  await becomes(root("GET /articles/v1/"), /^articles-serviceGET \/articles\/v1\//);
+  await becomes(facts("GET /articles/v1/"), ["14 ms", "11", "articles-service7suggestions-service4", "–"]);
+  await becomes(facts("POST /pay"), ["70 ms", "2", "payments2", "1 error"]);
+  await becomes(root("GET /cart"), /2 spans without their parent/);
+  await becomes(root("no root"), /root span has not arrived/);
+  await becomes(root("job"), /^\(no service name\)job/);
   let kid = 10;
   await eventually(
     async () => {
@@ -107,13 +108,9 @@ test("a trace that grows stays one row and is updated in its place", async (t) =
       traceId,
     ),
   );
-  await eventually(
-    () => texts(page, ".traces .c-spans"),
-    (t) => t.join() === "Spans,2",
-    "the row does not grow",
-  );
-  assert.deepEqual(await texts(page, ".traces tbody .c-errors"), ["1 error"]);
-  assert.deepEqual(await texts(page, ".traces tbody .chip"), ["shop1", "stock1"]);
+  await becomes(() => texts(page, ".traces .c-spans"), ["Spans", "2"]);
+  await becomes(() => texts(page, ".traces tbody .c-errors"), ["1 error"]);
+  await becomes(() => texts(page, ".traces tbody .chip"), ["shop1", "stock1"]);
 });
 
 test("paused, the list stays as it is; resumed, it has all", async (t) => {
@@ -126,11 +123,11 @@ test("paused, the list stays as it is; resumed, it has all", async (t) => {
   await page.getByRole("button", { name: "2 new traces" }).waitFor();
   assert.deepEqual(await texts(page, ".trace-link"), ["request 1"]);
   await page.getByRole("button", { name: "2 new traces" }).click();
-  assert.deepEqual(await texts(page, ".trace-link"), ["request 3", "request 2", "request 1"]);
+  await becomes(() => texts(page, ".trace-link"), ["request 3", "request 2", "request 1"]);
   await send(server, fresh(4, {}, -9).spans);
   await page.getByRole("button", { name: "1 new trace" }).waitFor();
   await page.getByRole("button", { name: "Resume" }).click();
-  assert.equal((await texts(page, ".trace-link"))[0], "request 4");
+  await becomes(async () => (await texts(page, ".trace-link"))[0], "request 4");
 });
 
 test("scrolled down, rows do not move", async (t) => {
@@ -138,7 +135,7 @@ test("scrolled down, rows do not move", async (t) => {
   for (let id = 1; id <= 40; id++) await send(server, fresh(id, {}, 1000 - id).spans);
   const page = await visit(t, server.url);
   await page.getByRole("link", { name: "request 40", exact: true }).waitFor();
-  await page.mouse.wheel(0, 400);
+  await page.evaluate(() => window.scrollTo(0, 400));
   await page.waitForFunction(() => window.scrollY > 100);
   const place = await page.getByRole("link", { name: "request 20", exact: true }).boundingBox();
   await send(server, fresh(100).spans);
@@ -158,17 +155,13 @@ test("filters act on what is stored and on what arrives, and live in the URL", a
       .spans,
   );
   const page = await visit(t, server.url);
-  const shown = (want: string): Promise<unknown> =>
-    eventually(
-      () => texts(page, ".trace-link"),
-      (t) => t.sort().join() === want,
-      `want ${want}`,
-    );
+  const shown = (want: string): Promise<void> =>
+    becomes(async () => (await texts(page, ".trace-link")).sort().join(), want);
   await shown("request 1,request 2,request 3");
 
   await page.getByLabel("Service", { exact: true }).selectOption({ label: "stock" });
   await shown("request 2");
-  assert.match(page.url(), /\/search\?service=stock$/);
+  await page.waitForURL(/\/search\?service=stock$/);
   await send(server, fresh(4, { service: "stock" }).spans);
   await send(server, fresh(5, { service: "shop" }).spans);
   await shown("request 2,request 4");
@@ -178,12 +171,8 @@ test("filters act on what is stored and on what arrives, and live in the URL", a
   await shown("request 2");
   // The link alone shows the same to somebody else.
   const other = await visit(t, page.url());
-  await eventually(
-    () => texts(other, ".trace-link"),
-    (t) => t.join() === "request 2",
-    "the link shares the filter",
-  );
-  assert.equal(await other.getByLabel("Longer than").inputValue(), "500 ms");
+  await becomes(() => texts(other, ".trace-link"), ["request 2"]);
+  await becomes(() => other.getByLabel("Longer than").inputValue(), "500 ms");
 
   await page.getByLabel("Longer than").fill("5 apples");
   await page.keyboard.press("Enter");
@@ -243,18 +232,14 @@ test("five thousand traces arriving at once leave a list that works", async (t) 
   }
   await send(server, fresh(9999, { name: "the last" }, -60_000).spans);
   await page.getByRole("link", { name: "the last" }).waitFor();
-  assert.equal(await page.locator(".traces tbody tr").count(), 100);
+  await becomes(() => page.locator(".traces tbody tr").count(), 100);
   await eventually(
     () => page.locator(".list-foot").innerText(),
     (s) => s.includes("5,001 traces"),
     "the footer counts",
   );
   await page.getByRole("button", { name: "Show more" }).click();
-  await eventually(
-    () => page.locator(".traces tbody tr").count(),
-    (n) => n === 300,
-    "more rows",
-  );
+  await becomes(() => page.locator(".traces tbody tr").count(), 300);
 });
 
 test("events that were left out are asked for again", async (t) => {
@@ -302,7 +287,7 @@ test("a page that nobody looks at lets its connection go, and catches up", async
   await send(server, fresh(1).spans);
   await look(false);
   await page.getByRole("link", { name: "request 1" }).waitFor();
-  assert.equal(streams.length, 2);
+  await becomes(async () => streams.length, 2);
 });
 
 test("behind a proxy that holds events back, the list and its status are still there", async (t) => {

@@ -6,7 +6,7 @@ import type { Page } from "playwright-core";
 import { traceIds } from "../src/lib/otlp";
 import { distance, visions } from "../tests/colour-vision";
 import { epoch, otlp, spanId } from "../tests/spans";
-import { eventually, goldenTraces, send, serve, texts, visit, visitWithFaults } from "./world";
+import { becomes, eventually, goldenTraces, send, serve, texts, visit, visitWithFaults } from "./world";
 
 function golden(name: string): { id: string; resourceSpans: unknown[] } {
   const { resourceSpans } = JSON.parse(readFileSync(join(goldenTraces, name), "utf8")) as {
@@ -16,6 +16,7 @@ function golden(name: string): { id: string; resourceSpans: unknown[] } {
 }
 const rows = (page: Page): Promise<string[]> => texts(page, ".row .label");
 const rowNames = (page: Page): Promise<string[]> => texts(page, ".row .row-name");
+const rowCount = (page: Page): Promise<number> => page.locator(".row").count();
 
 test("the waterfall shows both services in the order of the tree", async (t) => {
   const server = await serve();
@@ -25,27 +26,27 @@ test("the waterfall shows both services in the order of the tree", async (t) => 
   await page.getByRole("link", { name: "GET /articles/v1/" }).click();
   await page.locator(".row").first().waitFor();
   assert.equal(page.url(), `${server.url}/trace/${id}`);
-  assert.deepEqual(await rows(page), [
-    "articles-serviceGET /articles/v1/",
-    "request decoder",
-    "get articles endpoint",
-    "Service.GetArticles",
-    "GET /suggestions/v1/{id}",
-    "suggestions-serviceGET /suggestions/v1/<article_id>",
-    "SuggestionsService.get_suggestions_for_article",
-    "GET /suggestions/v1/{id}",
-    "suggestions-serviceGET /suggestions/v1/<article_id>",
-    "SuggestionsService.get_suggestions_for_article",
-    "response encoder",
-  ]);
-  assert.deepEqual(
-    await page.locator(".row").evaluateAll((all) => all.map((row) => Number(row.getAttribute("aria-level")))),
+  await becomes(
+    () => rows(page),
+    [
+      "articles-serviceGET /articles/v1/",
+      "request decoder",
+      "get articles endpoint",
+      "Service.GetArticles",
+      "GET /suggestions/v1/{id}",
+      "suggestions-serviceGET /suggestions/v1/<article_id>",
+      "SuggestionsService.get_suggestions_for_article",
+      "GET /suggestions/v1/{id}",
+      "suggestions-serviceGET /suggestions/v1/<article_id>",
+      "SuggestionsService.get_suggestions_for_article",
+      "response encoder",
+    ],
+  );
+  await becomes(
+    () => page.locator(".row").evaluateAll((all) => all.map((row) => Number(row.getAttribute("aria-level")))),
     [1, 2, 2, 3, 4, 5, 6, 4, 5, 6, 2],
   );
-  assert.deepEqual(await texts(page, ".legend li"), [
-    "articles-service7 spans",
-    "suggestions-service4 spans",
-  ]);
+  await becomes(() => texts(page, ".legend li"), ["articles-service7 spans", "suggestions-service4 spans"]);
 });
 
 test("the two services are told apart on the screen, in both themes, by any eye", async (t) => {
@@ -81,31 +82,29 @@ test("the keyboard does all of it", async (t) => {
   const cursor = (): Promise<string> => page.locator(".row.cursor .row-name").innerText();
 
   await press("ArrowDown", "ArrowDown", "ArrowDown");
-  assert.equal(await cursor(), "get articles endpoint");
+  await becomes(cursor, "get articles endpoint");
   await press("ArrowLeft");
-  assert.deepEqual(await rowNames(page), [
-    "GET /articles/v1/",
-    "request decoder",
-    "get articles endpoint",
-    "response encoder",
-  ]);
-  assert.match((await rows(page))[2] ?? "", /\+7$/);
+  await becomes(
+    () => rowNames(page),
+    ["GET /articles/v1/", "request decoder", "get articles endpoint", "response encoder"],
+  );
+  await becomes(async () => (await rows(page))[2], /\+7$/);
   await press("ArrowRight", "ArrowRight");
-  assert.equal(await cursor(), "Service.GetArticles");
+  await becomes(cursor, "Service.GetArticles");
   await press("ArrowLeft", "ArrowLeft", "ArrowLeft", "ArrowLeft");
-  assert.equal(await cursor(), "GET /articles/v1/");
+  await becomes(cursor, "GET /articles/v1/");
   await press("]");
-  assert.equal((await rowNames(page)).length, 1);
+  await becomes(() => rowCount(page), 1);
   await press("o");
-  assert.equal((await rowNames(page)).length, 4);
+  await becomes(() => rowCount(page), 4);
   await press("o");
-  assert.equal((await rowNames(page)).length, 5);
+  await becomes(() => rowCount(page), 5);
   await press("[");
-  assert.equal((await rowNames(page)).length, 11);
+  await becomes(() => rowCount(page), 11);
   await press("p");
-  assert.equal((await rowNames(page)).length, 9);
+  await becomes(() => rowCount(page), 9);
   await press("[", "End");
-  assert.equal(await cursor(), "response encoder");
+  await becomes(cursor, "response encoder");
   await press("Home", "f", "Enter");
   await page
     .getByRole("complementary", { name: "Span details" })
@@ -118,9 +117,9 @@ test("the keyboard does all of it", async (t) => {
   await page.getByRole("complementary").waitFor({ state: "detached" });
 
   await press("+");
-  assert.ok(await page.getByRole("button", { name: "Whole" }).isEnabled());
+  await becomes(() => page.getByRole("button", { name: "Whole" }).isEnabled(), true);
   await press("0");
-  assert.ok(await page.getByRole("button", { name: "Whole" }).isDisabled());
+  await becomes(() => page.getByRole("button", { name: "Whole" }).isDisabled(), true);
   await press("?");
   await page.getByRole("dialog").getByText("collapse one level").waitFor();
   await press("Escape");
@@ -128,16 +127,16 @@ test("the keyboard does all of it", async (t) => {
 
   await press("/");
   await page.keyboard.type("suggestions-service");
-  assert.equal(await page.locator(".find-count").innerText(), "4 matches");
+  await becomes(() => page.locator(".find-count").innerText(), "4 matches");
   await press("Enter");
-  assert.equal(await cursor(), "GET /suggestions/v1/<article_id>");
-  assert.equal(await page.locator(".find-count").innerText(), "1 of 4");
+  await becomes(cursor, "GET /suggestions/v1/<article_id>");
+  await becomes(() => page.locator(".find-count").innerText(), "1 of 4");
   await press("Shift+Enter");
-  assert.equal(await page.locator(".find-count").innerText(), "4 of 4");
+  await becomes(() => page.locator(".find-count").innerText(), "4 of 4");
   await page.getByLabel("only matches").check();
-  assert.equal((await rowNames(page)).length, 9);
+  await becomes(() => rowCount(page), 9);
   await press("Escape");
-  assert.equal((await rowNames(page)).length, 11);
+  await becomes(() => rowCount(page), 11);
 });
 
 test("details: attributes, events with their times, links to other traces", async (t) => {
@@ -149,8 +148,8 @@ test("details: attributes, events with their times, links to other traces", asyn
   await page.locator(".row").first().click();
   const details = page.getByRole("complementary", { name: "Span details" });
   await details.getByRole("heading", { name: "process orders" }).waitFor();
-  assert.match((await texts(page, ".details .events li"))[0] ?? "", /^\+20 ms ?exception/);
-  assert.match(await details.innerText(), /out of stock/);
+  await becomes(async () => (await texts(page, ".details .events li"))[0], /^\+20 ms ?exception/);
+  await becomes(() => details.innerText(), /out of stock/);
   await details.getByRole("link", { name: producer }).click();
   await page.getByRole("heading", { level: 1, name: "POST /orders" }).waitFor();
   await page.getByRole("complementary").getByRole("heading", { name: "send orders" }).waitFor();
@@ -170,7 +169,8 @@ test("a deep link opens the span, and an unknown one says so", async (t) => {
   const id = "5b8efff798038103d269b633813fc60c";
   const page = await visit(t, `${server.url}/trace/${id}?span=${spanId(400)}`);
   await page.getByRole("complementary").getByRole("heading", { name: "step 399" }).waitFor();
-  assert.ok(await page.locator(".row.selected", { hasText: "step 399" }).isVisible());
+  // The list is scrolled to it, and draws it in a later frame.
+  await page.locator(".row.selected", { hasText: "step 399" }).waitFor();
   const upper = await visit(t, `${server.url}/trace/${id.toUpperCase()}?span=${spanId(9999)}`);
   await upper.getByText("has not arrived").waitFor();
 });
@@ -190,8 +190,8 @@ test("what is odd about a trace is said in words", async (t) => {
     await send(server, name);
     const page = await visit(t, `${server.url}/trace/${golden(name).id}`);
     await page.locator(".row").first().waitFor();
-    assert.match((await texts(page, ".notices")).join(), notice);
-    assert.deepEqual(await texts(page, ".row .note"), marks);
+    await becomes(async () => (await texts(page, ".notices")).join(), notice);
+    await becomes(() => texts(page, ".row .note"), marks);
   }
 });
 
@@ -200,12 +200,12 @@ test("errors are marked by icon and word, also when they are collapsed", async (
   await send(server, "duplicate-spans.json");
   const page = await visit(t, `${server.url}/trace/${golden("duplicate-spans.json").id}`);
   const mark = page.locator(".row", { hasText: "charge card" }).locator(".error-text");
-  assert.equal(await mark.innerText(), "error");
-  assert.equal(await mark.locator("svg").count(), 1);
+  await becomes(() => mark.innerText(), "error");
+  await becomes(() => mark.locator("svg").count(), 1);
   await page.keyboard.press("]");
-  assert.equal(await page.locator(".row .error-text").getAttribute("title"), "1 error below");
+  await becomes(() => page.locator(".row .error-text").getAttribute("title"), "1 error below");
   await page.keyboard.press("e");
-  assert.equal(await page.locator(".row.cursor .row-name").innerText(), "charge card");
+  await becomes(() => page.locator(".row.cursor .row-name").innerText(), "charge card");
 });
 
 test("a trace fills in while one looks: root last, order kept, place kept", async (t) => {
@@ -242,8 +242,8 @@ test("a trace fills in while one looks: root last, order kept, place kept", asyn
     (y) => y !== undefined && Math.abs(y - (place?.y ?? 0)) <= 60,
     "the row being read has moved",
   );
-  assert.equal(await page.getByText("The root span has not arrived").count(), 0);
-  assert.equal(await page.locator(".rows").getAttribute("aria-rowcount"), "151");
+  await becomes(() => page.getByText("The root span has not arrived").count(), 0);
+  await becomes(() => page.locator(".rows").getAttribute("aria-rowcount"), "151");
   const arriving = page.locator(".trace-head").getByText("still arriving");
   let kid = 300;
   await eventually(
@@ -288,10 +288,10 @@ test("the server forgets the trace: what was seen stays, and says so", async (t)
   await page.locator(".row").first().waitFor();
   await first.stop();
   await page.getByText("Not connected").waitFor();
-  assert.equal((await rowNames(page)).length, 5);
+  await becomes(() => rowCount(page), 5);
   await serve(first);
   await page.getByText("does not hold this trace any more").waitFor();
-  assert.equal((await rowNames(page)).length, 5);
+  await becomes(() => rowCount(page), 5);
 });
 
 test("zoom by dragging over the overview", async (t) => {
@@ -306,11 +306,14 @@ test("zoom by dragging over the overview", async (t) => {
   await page.mouse.down();
   await page.mouse.move(box.x + box.width * 0.75, box.y + 20, { steps: 5 });
   await page.mouse.up();
-  const ticks = await texts(page, ".tick");
-  assert.ok(ticks.includes("300 ms") && !ticks.includes("0"), ticks.join());
-  assert.match((await texts(page, ".row .lane"))[1] ?? "", /^← 100 ms/);
+  await eventually(
+    () => texts(page, ".tick"),
+    (ticks) => ticks.includes("300 ms") && !ticks.includes("0"),
+    "the ruler shows what was dragged over",
+  );
+  await becomes(async () => (await texts(page, ".row .lane"))[1], /^← 100 ms/);
   await page.locator(".minimap").dblclick();
-  assert.equal((await texts(page, ".tick"))[0], "0");
+  await becomes(async () => (await texts(page, ".tick"))[0], "0");
 });
 
 test("ten thousand and a hundred thousand spans: few rows in the document, the last one reachable", async (t) => {
@@ -347,7 +350,7 @@ test("ten thousand and a hundred thousand spans: few rows in the document, the l
     await page.goto(`${server.url}/trace/${traceId}`);
     await page.locator(".row").first().waitFor({ timeout: 60_000 });
     t.diagnostic(`${n} spans: first rows after ${Date.now() - opened} ms`);
-    assert.equal(await page.locator(".rows").getAttribute("aria-rowcount"), String(n));
+    await becomes(() => page.locator(".rows").getAttribute("aria-rowcount"), String(n));
     const jumped = Date.now();
     await page.keyboard.press("End");
     await page.locator(`.row[aria-rowindex="${n}"]`).waitFor();
@@ -371,11 +374,7 @@ test("ten thousand and a hundred thousand spans: few rows in the document, the l
     const asked = Date.now();
     await page.keyboard.press("/");
     await page.keyboard.type(`k=${n}`);
-    await eventually(
-      () => page.locator(".find-count").innerText(),
-      (s) => s === "1 match",
-      "it is found",
-    );
+    await becomes(() => page.locator(".find-count").innerText(), "1 match");
     t.diagnostic(`${n} spans: found by attribute after ${Date.now() - asked} ms`);
     await page.keyboard.press("Enter");
     await page.locator(".row.found", { hasText: `work ${n}` }).waitFor();

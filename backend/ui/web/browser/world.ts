@@ -173,6 +173,22 @@ export async function eventually<T>(
   }
 }
 
+/** Waits until what is read equals or matches: a page is never done in the moment it is asked. */
+export async function becomes<T>(read: () => Promise<T>, want: T | RegExp): Promise<void> {
+  const until = Date.now() + patience;
+  for (;;) {
+    const value = await read();
+    try {
+      if (want instanceof RegExp) assert.match(String(value), want);
+      else assert.deepEqual(value, want);
+      return;
+    } catch (err) {
+      if (Date.now() >= until) throw err;
+    }
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
 /** The texts of all elements that match, without what is only for screen readers. */
 export function texts(page: Page, selector: string): Promise<string[]> {
   return page.locator(selector).evaluateAll((all) =>
