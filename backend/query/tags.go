@@ -65,7 +65,8 @@ type Values struct {
 // errEnough ends a scan that has all values it wants.
 var errEnough = errors.New("enough")
 
-// TagValues lists the distinct values of an attribute.
+// TagValues lists the distinct values of an attribute: those that a query can
+// compare it with, which are the elements of an array.
 func (e *Engine) TagValues(ctx context.Context, t TagValues) (Values, error) {
 	if t.Limit <= 0 || t.Limit > e.options.MaxValues {
 		t.Limit = e.options.MaxValues
@@ -135,8 +136,16 @@ func (v *valueScan) begin() {
 	v.values, v.bytes = map[string]traceql.Value{}, 0
 }
 
-// add takes a value; it is errEnough when there are more than wanted.
+// add takes a value, or the elements of an array; it is errEnough when there are more than wanted.
 func (v *valueScan) add(value traceql.Value) error {
+	if value.Type() == traceql.TypeList {
+		for _, element := range value.List() {
+			if err := v.add(traceql.ValueOf(element)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if value.IsNil() || value.Equal(traceql.StringValue("")) && v.ofService() {
 		return nil
 	}

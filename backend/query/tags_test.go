@@ -21,9 +21,13 @@ func (h held) values(q *traceql.Query, a traceql.Attribute) map[string]bool {
 	p := traceql.Compile(&traceql.Query{Pipeline: &traceql.Pipeline{Stages: stages}})
 	e, v := p.NewEvaluator(), traceql.NewView(p)
 	out := map[string]bool{}
-	add := func(v traceql.Value) {
+	var add func(v traceql.Value)
+	add = func(v traceql.Value) {
+		for _, element := range v.List() {
+			add(traceql.ValueOf(element))
+		}
 		service := a.Intrinsic == traceql.IntrinsicRootService || a.Scope == traceql.ScopeResource && !a.Parent && a.Name == "service.name"
-		if !v.IsNil() && !(service && v.Equal(traceql.StringValue(""))) {
+		if v.Type() != traceql.TypeList && !v.IsNil() && !(service && v.Equal(traceql.StringValue(""))) {
 			out[fmt.Sprint(v.Type(), v)] = true
 		}
 	}

@@ -105,10 +105,7 @@ func (h *Handler) typedOf(ctx context.Context, in *tagsRequest) (*tagTyped, erro
 	}
 	for _, v := range values.List {
 		text := v.Text()
-		switch v.Type() {
-		case traceql.TypeList:
-			continue // no query compares with one
-		case traceql.TypeFloat:
+		if v.Type() == traceql.TypeFloat {
 			text = v.String() // which is never that of an integer
 		}
 		out.TagValues = append(out.TagValues, tagValue{TypeName(v), text})
