@@ -23,11 +23,14 @@ func (h held) values(q *traceql.Query, a traceql.Attribute) map[string]bool {
 	out := map[string]bool{}
 	var add func(v traceql.Value)
 	add = func(v traceql.Value) {
-		for _, element := range v.List() {
-			add(traceql.ValueOf(element))
+		if v.Type() == traceql.TypeList {
+			for _, element := range v.List() {
+				add(traceql.ValueOf(element))
+			}
+			return
 		}
 		service := a.Intrinsic == traceql.IntrinsicRootService || a.Scope == traceql.ScopeResource && !a.Parent && a.Name == "service.name"
-		if v.Type() != traceql.TypeList && !v.IsNil() && !(service && v.Equal(traceql.StringValue(""))) {
+		if !v.IsNil() && !(service && v.Equal(traceql.StringValue(""))) {
 			out[fmt.Sprint(v.Type(), v)] = true
 		}
 	}
