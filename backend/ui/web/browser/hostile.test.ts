@@ -95,15 +95,11 @@ test("values of a megabyte are clipped, and shown and copied on demand", async (
   const cell = page.locator(".attributes td", { hasText: "start" });
   assert.ok((await cell.innerText()).length < 800);
   await cell.getByRole("button", { name: "show all 1,000,010 characters" }).click();
-  await eventually(
-    async () => (await cell.innerText()).length,
-    (length) => length > 200_000,
-    "the value is not shown",
-  );
   await becomes(() => cell.innerText(), /copy it for the rest/);
+  assert.ok((await cell.innerText()).length > 200_000);
   await cell.getByRole("button", { name: "Copy the value of long" }).click();
   await page.getByText("Copied").first().waitFor();
-  await becomes(() => page.evaluate(() => navigator.clipboard.readText()), long);
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), long);
 });
 
 test("thousands of attributes, events and links do not fill the document", async (t) => {

@@ -158,35 +158,36 @@ export async function visitWithFaults(
   return { page, faults };
 }
 
-/** Waits until a condition on the page's state holds. */
-export async function eventually<T>(
-  read: () => Promise<T>,
-  want: (value: T) => boolean,
-  what: string,
-): Promise<T> {
-  const until = Date.now() + patience;
-  for (;;) {
-    const value = await read();
-    if (want(value)) return value;
-    assert.ok(Date.now() < until, `${what}; at last: ${JSON.stringify(value)}`);
-    await new Promise((done) => setTimeout(done, 50));
-  }
-}
-
-/** Waits until what is read equals or matches: a page is never done in the moment it is asked. */
-export async function becomes<T>(read: () => Promise<T>, want: T | RegExp): Promise<void> {
+/** Reads until check, which throws, has no complaint; then throws its last one. */
+async function poll<T>(read: () => Promise<T>, check: (value: T) => void): Promise<void> {
   const until = Date.now() + patience;
   for (;;) {
     const value = await read();
     try {
-      if (want instanceof RegExp) assert.match(String(value), want);
-      else assert.deepEqual(value, want);
+      check(value);
       return;
     } catch (err) {
       if (Date.now() >= until) throw err;
     }
     await new Promise((done) => setTimeout(done, 50));
   }
+}
+
+/** Waits until a condition on the page's state holds. */
+export function eventually<T>(
+  read: () => Promise<T>,
+  want: (value: T) => boolean,
+  what: string,
+): Promise<void> {
+  return poll(read, (value) => assert.ok(want(value), `${what}; at last: ${JSON.stringify(value)}`));
+}
+
+/** Waits until what is read equals, or matches. What has to be so already, or to stay so, is asserted instead. */
+export function becomes<T>(read: () => Promise<T>, want: T | RegExp): Promise<void> {
+  return poll(read, (value) => {
+    if (want instanceof RegExp) assert.match(String(value), want);
+    else assert.deepEqual(value, want);
+  });
 }
 
 /** The texts of all elements that match, without what is only for screen readers. */
